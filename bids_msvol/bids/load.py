@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read a participant's finished outputs back from disk: all that a report or a table needs, without the raw data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from bids_msvol.bids.names import SessionFiles, log_dir, sessions_table_path
+from bids_msvol.bids.records import IgnoredScan
+from bids_msvol.bids.tables import QUALITY, VOLUMES, read_table
+from bids_msvol.errors import DataError, NoInputError
+from bids_msvol.measurement import Verdict
+from bids_msvol.structures import ETIV_NAME
+
+if TYPE_CHECKING:
+    import nibabel as nib
+    import pandas as pd
+
+_RERUN = "Remove the file and run the participant again"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a session was measured from and how.
+
+    Attributes
+    ----------
+    chosen_scan
+        The T1w, as a path inside the input dataset.
+    choice
+        One sentence: why this T1w.
+    other_scans
+        Further contrasts of the visit by name (``FLAIR``, ``T2w``, ``T1w after contrast agent``), same kind of path.
+    ignored
+        Images of the visit that were not used, with the reason.
+    days
+        Days since the person's first session, or ``None``.
+    scanner
+        What the sidecar says of the scanner, by BIDS name (``Manufacturer``, ``ManufacturersModelName``,
+        ``MagneticFieldStrength`` in tesla ...); empty where it says nothing.
+    voxel_size_mm
+        Voxel edges of the input T1w, or ``None`` if unknown.
+    skull_stripped
+        Whether the input had no skull left.
+    template_space
+        BIDS name of the template that the transforms lead to.
+    verdict
+        The worst verdict of the quality table.
+    sentences
+        Methods text, one sentence for each step that ran.
+    versions
+        Version by software name, ``bids_msvol`` first.
+    configuration_hash, resolution_mm, random_seed
+        The settings that decide the result.
+    """
+
+    chosen_scan: str
+    choice: str
+    other_scans: Mapping[str, str]
+    ignored: tuple[IgnoredScan, ...]
+    days: float | None
+    scanner: Mapping[str, Any]
+    voxel_size_mm: tuple[float, float, float] | None
+    skull_stripped: bool
+    template_space: str
+    verdict: Verdict
+    sentences: tuple[str, ...]
+    versions: Mapping[str, str]
+    configuration_hash: str
+    resolution_mm: float
+    random_seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class SessionOutputs:
+    """The finished outputs of one session.
+
+    Attributes
+    ----------
+    subject, label
+        Labels without prefixes; ``label`` is ``None`` in a dataset without sessions.
+    files
+        Where each file of the session is.
+    volumes
+        The volume table: ``index`` (nullable integer), ``name``, ``volume_mm3``, ``volume_pct_etiv``; missing is NaN.
+    quality
+        The quality table: ``metric``, ``value``, ``verdict``, ``reason`` (empty text for none).
+    provenance
+        What the session was measured from and how.
+    """
+
+    subject: str
+    label: str | None
+    files: SessionFiles
+    volumes: pd.DataFrame
+    quality: pd.DataFrame
+    provenance: Provenance
+
+    @property
+    def days(self) -> float | None:
+        """Days since the person's first session, or ``None``."""
+        return self.provenance.days
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst verdict of the quality table."""
+        return self.provenance.verdict
+
+    @property
+    def etiv_mm3(self) -> float | None:
+        """Estimated total intracranial volume, or ``None`` where it failed."""
+        return self.volume_mm3(ETIV_NAME)
+
+    def volume_mm3(self, name: str) -> float | None:
+        """Return the volume of a structure or sum by its name in the table, or ``None`` where it is missing."""
+        return self._value(name, "volume_mm3")
+
+    def volume_pct_etiv(self, name: str) -> float | None:
+        """Return the same in per cent of the intracranial volume, or ``None`` where it is missing."""
+        return self._value(name, "volume_pct_etiv")
+
+    def load_t1w(self) -> nib.Nifti1Image:
+        """Load the bias-corrected T1w."""
+        return _load(self.files.t1w)
+
+    def load_brain_mask(self) -> nib.Nifti1Image:
+        """Load the brain mask."""
+        return _load(self.files.brain_mask)
+
+    def load_dseg(self) -> nib.Nifti1Image:
+        """Load the structures, by FreeSurfer number."""
+        return _load(self.files.dseg)
+
+    def _value(self, name: str, column: str) -> float | None:
+        values = self.volumes.loc[self.volumes["name"] == name, column].dropna()
+        return float(values.iloc[0]) if len(values) else None
+
+
+@dataclass(frozen=True, eq=False)
+class ParticipantOutputs:
+    """All finished sessions of a participant, in order of days where known, else of label.
+
+    Attributes
+    ----------
+    label
+        Label without ``sub-``.
+    root
+        The derivative dataset.
+    sessions
+        The finished sessions.
+    skipped
+        Sessions or files of the last run that could not be used at all, with the reason.
+    """
+
+    label: str
+    root: Path
+    sessions: tuple[SessionOutputs, ...]
+    skipped: tuple[IgnoredScan, ...] = ()
+
+    @property
+    def sessions_table_path(self) -> Path:
+        """Where the table of headline numbers is."""
+        return sessions_table_path(self.root, self.label)
+
+
+def load_participant(output_dir: Path, label: str) -> ParticipantOutputs:
+    """Read the finished outputs of a participant.
+
+    Parameters
+    ----------
+    output_dir
+        The derivative dataset.
+    label
+        Participant label without ``sub-``.
+
+    Raises
+    ------
+    NoInputError
+        If no session of the participant is finished.
+    DataError
+        If a file is damaged.
+    """
+    folder = log_dir(output_dir, label)
+    sessions = [_load_session(output_dir, label, path) for path in sorted(folder.glob("*_provenance.json"))]
+    if not sessions:
+        raise NoInputError(
+            "has no finished session",
+            remedy="Run the participant level first, without --reports-only",
+            subject=output_dir / f"sub-{label}",
+        )
+    dated = all(session.days is not None for session in sessions)
+    sessions.sort(key=lambda session: ((session.days or 0.0) if dated else 0.0, session.label or ""))
+    inputs = inputs_record_path(output_dir, label)
+    skipped = _ignored(_read_json(inputs).get("Skipped", ())) if inputs.exists() else ()
+    return ParticipantOutputs(label, output_dir, tuple(sessions), skipped)
+
+
+def finished_participants(output_dir: Path) -> tuple[str, ...]:
+    """Return the labels of all participants with a finished session, in order."""
+    records = output_dir.glob("sub-*/log/*_provenance.json")
+    return tuple(sorted({path.parent.parent.name.removeprefix("sub-") for path in records}))
+
+
+def inputs_record_path(output_dir: Path, label: str) -> Path:
+    """Return where it is recorded which files of a participant could not be used."""
+    return log_dir(output_dir, label) / f"sub-{label}_inputs.json"
+
+
+def _load_session(root: Path, label: str, path: Path) -> SessionOutputs:
+    record = _read_json(path)
+    try:
+        session = record["Session"]
+        provenance = Provenance(
+            chosen_scan=record["ChosenScan"],
+            choice=record["Choice"],
+            other_scans=record["OtherScans"],
+            ignored=_ignored(record["Ignored"]),
+            days=record["DaysSinceFirstSession"],
+            scanner=record["Scanner"],
+            voxel_size_mm=tuple(size) if (size := record["VoxelSizeMm"]) else None,
+            skull_stripped=record["SkullStripped"],
+            template_space=record["TemplateSpace"],
+            verdict=record["QualityVerdict"],
+            sentences=tuple(record["Methods"]),
+            versions=record["Versions"],
+            configuration_hash=record["ConfigurationHash"],
+            resolution_mm=record["ResolutionMm"],
+            random_seed=record["RandomSeed"],
+        )
+    except (KeyError, TypeError) as error:
+        raise DataError(f"lacks {error}", remedy=_RERUN, subject=path) from error
+    files = SessionFiles(root, label, session)
+    volumes = read_table(files.volumes, VOLUMES)
+    quality = read_table(files.quality, QUALITY)
+    return SessionOutputs(label, session, files, volumes, quality, provenance)
+
+
+def _ignored(entries: Any) -> tuple[IgnoredScan, ...]:
+    return tuple(IgnoredScan(entry["Path"], entry["Reason"]) for entry in entries)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return cast(dict[str, Any], json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot be read ({error})", remedy=_RERUN, subject=path) from error
+
+
+def _load(path: Path) -> nib.Nifti1Image:
+    import nibabel as nib
+
+    try:
+        return cast("nib.Nifti1Image", nib.load(path))
+    except FileNotFoundError as error:
+        raise NoInputError("does not exist", remedy="Run the participant level again", subject=path) from error

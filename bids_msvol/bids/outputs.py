@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write what was measured in a session, and the participant's table of sessions.
+
+A session's provenance record is written last: a session without it is unfinished, and is not reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bids_msvol import __version__
+from bids_msvol.bids.atomic import clean_image, quantised, replacing, write_image, write_json
+from bids_msvol.bids.dataset import NAME, RAW_LINK, OutputDataset
+from bids_msvol.bids.load import SessionOutputs, inputs_record_path, load_participant
+from bids_msvol.bids.names import SessionFiles, log_dir, sessions_table_path, sidecar_path
+from bids_msvol.bids.provenance import describe_ignored, describe_session
+from bids_msvol.bids.records import Subject
+from bids_msvol.bids.tables import HEADLINES, QUALITY, SESSIONS, VOLUMES, Table, write_table
+from bids_msvol.structures import ETIV_NAME, STRUCTURES, SUMS
+
+if TYPE_CHECKING:
+    import nibabel as nib
+
+    from bids_msvol.config import Config
+    from bids_msvol.measurement import SessionMeasurement
+
+__all__ = ["OutputDataset", "volume_rows", "write_session", "write_sessions_table"]
+
+_PROBABILITY_STEPS = 255
+"""Probabilities are stored in steps of 1/255, which a picture does not show; no number is taken from them."""
+
+_TISSUES = {"GM": "grey matter", "WM": "white matter", "CSF": "cerebrospinal fluid"}
+
+
+def write_session(measurement: SessionMeasurement, config: Config) -> tuple[Path, ...]:
+    """Write all files of one session.
+
+    Parameters
+    ----------
+    measurement
+        What was measured.
+    config
+        The run.
+
+    Returns
+    -------
+    tuple of Path
+        Every file that was written, the provenance record last.
+
+    Raises
+    ------
+    CannotCreateError
+        If a file cannot be written.
+    OutOfResourcesError
+        If the disk is full.
+    """
+    files = SessionFiles(config.output_dir, measurement.session.subject, measurement.session.label)
+    # While its files are being replaced, the session does not count as finished.
+    files.provenance.unlink(missing_ok=True)
+    written = [
+        *_write_images(measurement, files),
+        *_write_transforms(measurement, files),
+        *_write_tables(measurement, files),
+    ]
+    write_json(files.provenance, describe_session(measurement, config))
+    return (*written, files.provenance)
+
+
+def write_sessions_table(subject: Subject, config: Config) -> Path:
+    """Write the table of headline numbers from all finished sessions on disk, also those of earlier runs.
+
+    Parameters
+    ----------
+    subject
+        The participant, for what could not be used in this run.
+    config
+        The run.
+
+    Returns
+    -------
+    Path
+        The table.
+
+    Raises
+    ------
+    NoInputError
+        If no session is finished.
+    """
+    root, label = config.output_dir, subject.label
+    write_json(inputs_record_path(root, label), {"Skipped": describe_ignored(subject.skipped)})
+    path = sessions_table_path(root, label)
+    while True:
+        finished = sorted(log_dir(root, label).glob("*_provenance.json"))
+        sessions = load_participant(root, label).sessions
+        sources = [_uri(session.files.volumes, root) for session in sessions]
+        write_table(path, SESSIONS, (_session_row(session) for session in sessions), **_origin(SESSIONS, sources))
+        # Another job may have finished a session of the same person in the meantime.
+        if finished == sorted(log_dir(root, label).glob("*_provenance.json")):
+            return path
+
+
+def volume_rows(measurement: SessionMeasurement) -> list[dict[str, object]]:
+    """Return the volume table: structures, then sums, then the intracranial volume.
+
+    A sum of which a member is missing is missing too; without intracranial volume there are no percentages.
+    """
+    volumes = measurement.volumes_mm3
+    rows: list[tuple[int | None, str, float | None]] = [
+        (item.index, item.name, volumes.get(item.index)) for item in STRUCTURES
+    ]
+    rows += [(None, item.name, _total(volumes.get(index) for index in item.members)) for item in SUMS]
+    rows.append((None, ETIV_NAME, measurement.etiv_mm3))
+    return [
+        {"index": index, "name": name, "volume_mm3": value, "volume_pct_etiv": _percent(value, measurement.etiv_mm3)}
+        for index, name, value in rows
+    ]
+
+
+def _total(values: Iterable[float | None]) -> float | None:
+    total = 0.0
+    for value in values:
+        if value is None:
+            return None
+        total += value
+    return total
+
+
+def _percent(value: float | None, whole: float | None) -> float | None:
+    return 100.0 * value / whole if value is not None and whole else None
+
+
+def _write_images(measurement: SessionMeasurement, files: SessionFiles) -> list[Path]:
+    import numpy as np
+
+    raw = [f"bids:{RAW_LINK}:{measurement.session.t1w.relative_path}"]
+    preprocessed = [_uri(files.t1w, files.root)]
+    affine = np.asarray(measurement.t1w.affine)
+    stored, slope = quantised(_values(measurement.t1w), np.int16)
+    write_image(files.t1w, clean_image(stored, affine, slope=slope))
+    write_image(files.brain_mask, clean_image(_values(measurement.brain_mask).astype(np.uint8), affine))
+    write_image(files.dseg, clean_image(_values(measurement.labels).astype(np.int16), affine))
+    descriptions: dict[Path, dict[str, Any]] = {
+        files.t1w: {
+            "Description": "T1w corrected for intensity bias, on the working grid. " + measurement.session.choice,
+            "Sources": raw,
+            "SkullStripped": measurement.skull_stripped,
+        },
+        files.brain_mask: {
+            "Description": "Brain without the fluid around it.",
+            "Sources": preprocessed,
+            "Type": "Brain",
+        },
+        files.dseg: {
+            "Description": "Most probable structure of each voxel, by number of FreeSurfer's colour table.",
+            "Sources": preprocessed,
+        },
+    }
+    for tissue, image in measurement.tissue_probabilities.items():
+        path = files.probseg(tissue)
+        steps = np.rint(np.clip(_values(image), 0.0, 1.0) * _PROBABILITY_STEPS).astype(np.uint8)
+        write_image(path, clean_image(steps, affine, slope=1.0 / _PROBABILITY_STEPS))
+        descriptions[path] = {"Description": f"Probability of {_TISSUES[tissue]}.", "Sources": preprocessed}
+    for path, content in descriptions.items():
+        write_json(sidecar_path(path), content)
+    return [*descriptions, *(sidecar_path(path) for path in descriptions)]
+
+
+def _values(image: nib.Nifti1Image) -> Any:
+    import numpy as np
+
+    return np.asanyarray(image.dataobj)
+
+
+def _write_transforms(measurement: SessionMeasurement, files: SessionFiles) -> list[Path]:
+    from bids_msvol.imaging.registration import save_transform
+
+    written = []
+    for inverse in (False, True):
+        path = files.transform(measurement.template_space, inverse=inverse)
+        with replacing(path) as temporary:
+            save_transform(measurement.to_template, temporary, inverse=inverse)
+        source, target = ("template", "T1w") if inverse else ("T1w", "template")
+        write_json(
+            sidecar_path(path),
+            {
+                "Description": f"ITK transform that resamples images of the {source} to the {target} "
+                f"(template: {measurement.template_space}).",
+                "Sources": [_uri(files.t1w, files.root)],
+            },
+        )
+        written += [path, sidecar_path(path)]
+    return written
+
+
+def _write_tables(measurement: SessionMeasurement, files: SessionFiles) -> list[Path]:
+    origin = _origin(VOLUMES, [_uri(files.dseg, files.root)])
+    volumes = write_table(
+        files.volumes,
+        VOLUMES,
+        volume_rows(measurement),
+        Method="Sum of the posterior probabilities of each structure times the voxel volume.",
+        Sums={item.name: item.description for item in SUMS},
+        **origin,
+    )
+    metrics = (
+        {"metric": metric.name, "value": metric.value, "verdict": metric.verdict, "reason": metric.reason}
+        for metric in measurement.quality
+    )
+    quality = write_table(files.quality, QUALITY, metrics, **_origin(QUALITY, [_uri(files.t1w, files.root)]))
+    return [*volumes, *quality]
+
+
+def _origin(table: Table, sources: list[str]) -> dict[str, Any]:
+    return {"Description": table.description, "Sources": sources, "GeneratedBy": {"Name": NAME, "Version": __version__}}
+
+
+def _uri(path: Path, root: Path) -> str:
+    return f"bids::{path.relative_to(root).as_posix()}"
+
+
+def _session_row(session: SessionOutputs) -> dict[str, object]:
+    row: dict[str, object] = {
+        "session_id": None if session.label is None else f"ses-{session.label}",
+        "days": session.days,
+        "quality_verdict": session.verdict,
+        "etiv_mm3": session.etiv_mm3,
+    }
+    for headline in HEADLINES:
+        volume = _total(session.volume_mm3(name) for name in headline.rows)
+        row[f"{headline.name}_mm3"] = volume
+        row[f"{headline.name}_pct_etiv"] = _percent(volume, session.etiv_mm3)
+    brain, etiv = session.volume_mm3("WholeBrain"), session.etiv_mm3
+    row["brain_parenchymal_fraction"] = brain / etiv if brain is not None and etiv else None
+    return row

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The record of what a session was measured from and how, from which a report can be made again."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from bids_msvol import __version__
+from bids_msvol.bids.dataset import NAME
+from bids_msvol.bids.records import IgnoredScan, Session
+from bids_msvol.bids.scans import read_geometry
+
+if TYPE_CHECKING:
+    from bids_msvol.config import Config
+    from bids_msvol.measurement import SessionMeasurement
+
+_SCANNER_FIELDS = (
+    "Manufacturer", "ManufacturersModelName", "MagneticFieldStrength", "SoftwareVersions",
+    "ReceiveCoilName", "MRAcquisitionType", "ScanningSequence", "SequenceName", "ProtocolName", "SeriesDescription",
+    "RepetitionTime", "EchoTime", "InversionTime", "FlipAngle",
+)  # fmt: skip
+"""Sidecar fields that are kept for the report."""
+
+_SOFTWARE = ("antspyx", "nibabel", "numpy", "scipy", "pandas", "pybids")
+
+
+def describe_session(measurement: SessionMeasurement, config: Config) -> dict[str, Any]:
+    """Return what a session was measured from and how, as `bids_msvol.bids.load.Provenance` reads it back."""
+    from bids_msvol.config import result_hash
+
+    session = measurement.session
+    geometry = read_geometry(session.t1w.path)
+    others = {"FLAIR": session.flair, "T2w": session.t2w, "T1w after contrast agent": session.t1w_gd}
+    return {
+        "Session": session.label,
+        "DaysSinceFirstSession": session.days,
+        "ChosenScan": session.t1w.relative_path,
+        "Choice": session.choice,
+        "OtherScans": {name: scan.relative_path for name, scan in others.items() if scan is not None},
+        "Ignored": describe_ignored(session.ignored),
+        "Scanner": _scanner(session),
+        "VoxelSizeMm": None if geometry is None else [round(edge, 4) for edge in geometry.edges_mm],
+        "SkullStripped": measurement.skull_stripped,
+        "TemplateSpace": measurement.template_space,
+        "QualityVerdict": measurement.verdict,
+        "Methods": list(measurement.sentences),
+        "Versions": _versions(),
+        "ConfigurationHash": result_hash(config),
+        "ResolutionMm": config.resolution_mm,
+        "RandomSeed": config.random_seed,
+    }
+
+
+def _scanner(session: Session) -> dict[str, Any]:
+    return {name: session.t1w.metadata[name] for name in _SCANNER_FIELDS if name in session.t1w.metadata}
+
+
+def describe_ignored(scans: Iterable[IgnoredScan]) -> list[dict[str, str]]:
+    """Return scans that were not used, with the reasons, as they are kept in records."""
+    return [{"Path": scan.relative_path, "Reason": scan.reason} for scan in scans]
+
+
+def _versions() -> dict[str, str]:
+    found = {NAME: __version__, "Python": platform.python_version()}
+    for package in _SOFTWARE:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Synthetic people with multiple sclerosis whose anatomy, lesions and atrophy are known: ``python -m bids_msvol.demo``.
+
+The modules follow the way from the atlas to the dataset: :mod:`anatomy` samples a head, :mod:`lesions` and
+:mod:`atrophy` say what the disease does to it, :mod:`person` puts these together into visits, :mod:`scanner` images a
+visit by the sequences of :mod:`protocol`, :mod:`clinical` gives age, sex and disability, :mod:`raw` and :mod:`truth`
+write what is to be measured and what is known, and :mod:`dataset` does all this for as many people as wanted.
+"""

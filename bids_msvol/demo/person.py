@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One synthetic person: an anatomy with its own size and shape, and what the disease makes of it at each visit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from bids_msvol.atlas.head import HeadAtlas
+from bids_msvol.atlas.labels import INTRACRANIAL
+from bids_msvol.demo.anatomy import sample_anatomy
+from bids_msvol.demo.atrophy import plan_atrophy
+from bids_msvol.demo.lesions import Lesion, lesion_map, place_lesions
+from bids_msvol.demo.randomfields import smooth_noise
+from bids_msvol.imaging.deformation import invert
+from bids_msvol.imaging.grids import world_points
+from bids_msvol.imaging.registration import TemplateTransform, sample_field
+from bids_msvol.structures import STRUCTURES
+
+SHAPE_VOXEL_SIZE_MM = 4.0
+"""Grid of the deformation that gives each head its own shape."""
+
+SHAPE_SIGMA_MM = 20.0
+SHAPE_STRENGTH_MM = 1.7
+"""Width and standard deviation, along each axis, of that deformation."""
+
+ASPECT_SPREAD = 0.02
+"""Standard deviation of the head's length, width and height beyond what its volume asks for."""
+
+POSE_SPREAD_DEG = 3.0
+POSE_SPREAD_MM = 4.0
+"""Standard deviation of how the head lies in the scanner."""
+
+YEARLY_ATROPHY: Mapping[tuple[int, ...], float] = {
+    (4, 43): 0.06,
+    (14,): 0.05,
+    (10, 49): -0.02,
+    (3, 42): -0.012,
+    (2, 41): -0.004,
+}
+"""Change per year, as a share of the volume, planted in people with multiple sclerosis: lateral and third ventricles,
+thalamus, cerebral cortex, cerebral white matter. The fluid around the brain makes up for it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """One head at the first visit, in the space of the atlas.
+
+    Attributes
+    ----------
+    labels
+        Class of every voxel, on the grid of the atlas.
+    lesions
+        White-matter lesions of all visits, on the same grid; none in healthy people.
+    affine
+        (4, 4), atlas space to the person's head, mm.
+    shape
+        Displacement (x, y, z, 3) in mm, in atlas space, applied before ``affine``.
+    """
+
+    labels: nib.Nifti1Image
+    lesions: tuple[Lesion, ...]
+    affine: NDArray[np.float64]
+    shape: nib.Nifti1Image
+
+
+@dataclass(frozen=True, eq=False)
+class Visit:
+    """The state of a person's head at one visit.
+
+    Attributes
+    ----------
+    to_head
+        From atlas space to the head lying in the scanner, with the atrophy of the visit.
+    lesion_numbers
+        Number of the lesion at each voxel of the grid of ``Person.labels``.
+    volumes_mm3
+        True volume by FreeSurfer number.
+    etiv_mm3
+        True intracranial volume.
+    lesion_volumes_mm3
+        True volume of each lesion present, by number.
+    """
+
+    to_head: TemplateTransform
+    lesion_numbers: NDArray[np.int16]
+    volumes_mm3: Mapping[int, float]
+    etiv_mm3: float
+    lesion_volumes_mm3: Mapping[int, float]
+
+
+def make_person(atlas: HeadAtlas, rng: np.random.Generator, *, etiv_mm3: float, with_lesions: bool) -> Person:
+    """Draw a person.
+
+    Parameters
+    ----------
+    atlas
+        The head atlas.
+    rng
+        Source of chance.
+    etiv_mm3
+        Intracranial volume wanted; it is met exactly.
+    with_lesions
+        Whether the person has multiple sclerosis.
+    """
+    labels = sample_anatomy(atlas, rng)
+    lesions = place_lesions(labels, rng) if with_lesions else ()
+    shape = _random_shape(labels, rng)
+    aspect = np.exp(ASPECT_SPREAD * rng.standard_normal(3))
+    volumes = _voxel_volumes(labels, shape)
+    inside = np.isin(np.asarray(labels.dataobj), INTRACRANIAL)
+    size = (etiv_mm3 / (float(volumes[inside].sum(dtype=np.float64)) * float(np.prod(aspect)))) ** (1.0 / 3.0)
+    return Person(labels, lesions, np.diag([*(size * aspect), 1.0]), shape)
+
+
+def make_visit(person: Person, rng: np.random.Generator, *, years: float) -> Visit:
+    """Draw the state of a head some years after the first visit.
+
+    Parameters
+    ----------
+    person
+        The person.
+    rng
+        Source of chance for the pose in the scanner.
+    years
+        Time since the first visit; 0 for that visit itself. People with lesions lose tissue at ``YEARLY_ATROPHY``.
+    """
+    field = person.shape
+    if years > 0 and person.lesions:
+        rates = {group: (1.0 + rate) ** years - 1.0 for group, rate in YEARLY_ATROPHY.items()}
+        field = _then(plan_atrophy(person.labels, rates), person.shape)
+    transform = TemplateTransform(random_pose(rng) @ person.affine, forward=field, inverse=invert(field))
+    volumes = _voxel_volumes(person.labels, field) * np.float32(np.linalg.det(person.affine))
+    labels = np.asarray(person.labels.dataobj)
+    numbers = lesion_map(person.lesions, labels.shape, follow_up=years > 0)
+    of_class = np.bincount(labels.ravel(), weights=volumes.ravel(), minlength=max(INTRACRANIAL) + 1)
+    of_lesion = np.bincount(numbers.ravel(), weights=volumes.ravel(), minlength=len(person.lesions) + 1)
+    return Visit(
+        to_head=transform,
+        lesion_numbers=numbers,
+        volumes_mm3={structure.index: float(of_class[structure.index]) for structure in STRUCTURES},
+        etiv_mm3=float(of_class[list(INTRACRANIAL)].sum()),
+        lesion_volumes_mm3={number: float(of_lesion[number]) for number in np.unique(numbers).tolist() if number > 0},
+    )
+
+
+def random_pose(rng: np.random.Generator, spread: float = 1.0) -> NDArray[np.float64]:
+    """Draw a rigid motion (4, 4), in mm; ``spread`` scales its usual size."""
+    angles = np.deg2rad(spread * POSE_SPREAD_DEG * rng.standard_normal(3))
+    shift = spread * POSE_SPREAD_MM * rng.standard_normal(3)
+    return np.asarray(nib.affines.from_matvec(nib.eulerangles.euler2mat(*angles), shift), dtype=np.float64)
+
+
+def _random_shape(labels: nib.Nifti1Image, rng: np.random.Generator) -> nib.Nifti1Image:
+    affine, shape = _coarse_grid(labels, SHAPE_VOXEL_SIZE_MM)
+    spacing = float(nib.affines.voxel_sizes(affine)[0])
+    field = np.stack([SHAPE_STRENGTH_MM * smooth_noise(shape, spacing, SHAPE_SIGMA_MM, rng) for _ in range(3)], axis=-1)
+    return nib.Nifti1Image(field, affine)
+
+
+def _coarse_grid(labels: nib.Nifti1Image, voxel_size_mm: float) -> tuple[NDArray[np.float64], tuple[int, int, int]]:
+    """Grid of about ``voxel_size_mm``, no finer than the labels', that covers them."""
+    factor = max(voxel_size_mm / float(nib.affines.voxel_sizes(labels.affine)[0]), 1.0)
+    x, y, z = (int(np.ceil((length - 1) / factor)) + 1 for length in labels.shape)
+    return labels.affine @ nib.affines.from_matvec(np.eye(3) * factor, np.zeros(3)), (x, y, z)
+
+
+def _then(first: nib.Nifti1Image, second: nib.Nifti1Image) -> nib.Nifti1Image:
+    """Displacement of moving by ``first`` and from there by ``second``, on the grid of ``first``."""
+    vectors = np.asarray(first.dataobj, dtype=np.float32)
+    points = world_points(np.ones(vectors.shape[:3], dtype=bool), first.affine) + vectors.reshape(-1, 3)
+    return nib.Nifti1Image(vectors + sample_field(second, points).reshape(vectors.shape), first.affine)
+
+
+def _voxel_volumes(labels: nib.Nifti1Image, field: nib.Nifti1Image) -> NDArray[np.float32]:
+    """Volume in mm3 that each intracranial voxel has after the displacement; zero elsewhere."""
+    inside = np.isin(np.asarray(labels.dataobj), INTRACRANIAL)
+    (box,) = ndimage.find_objects(inside.astype(np.int8))
+    corner = nib.affines.from_matvec(np.eye(3), [part.start for part in box])
+    to_field = np.linalg.inv(field.affine) @ labels.affine @ corner
+    spacing = np.float32(nib.affines.voxel_sizes(labels.affine)[0])
+    matrix, offset = nib.affines.to_matvec(to_field)
+    vectors = np.asarray(field.dataobj, dtype=np.float32)
+    rows = []
+    for axis in range(3):
+        moved = ndimage.affine_transform(
+            vectors[..., axis], matrix, offset, inside[box].shape, order=1, mode="nearest", output=np.float32
+        )
+        row = [np.asarray(part, dtype=np.float32) for part in np.gradient(moved / spacing)]
+        row[axis] += 1.0
+        rows.append(row)
+    (a, b, c), (d, e, f), (g, h, i) = rows
+    determinant = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+    volumes = np.zeros(inside.shape, dtype=np.float32)
+    volumes[box] = np.where(inside[box], determinant * spacing**3, 0.0)
+    return volumes

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The publications behind the methods, as data: a key, how to print it, and where to find it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One publication.
+
+    Attributes
+    ----------
+    key
+        First author and year, as the methods text cites it: ``Avants 2008``.
+    authors, year, title, source
+        How it is printed.
+    doi
+        Digital object identifier without the resolver's address; empty where the work has none.
+    role
+        What it stands for in this program, in a few words.
+    """
+
+    key: str
+    authors: str
+    year: int
+    title: str
+    source: str
+    doi: str
+    role: str
+
+    @property
+    def url(self) -> str:
+        """Address of the publication, or an empty text."""
+        return f"https://doi.org/{self.doi}" if self.doi else ""
+
+
+REFERENCES: tuple[Reference, ...] = (
+    Reference(
+        "Abraham 2014",
+        "Abraham A, Pedregosa F, Eickenberg M, Gervais P, Mueller A, Kossaifi J, and others",
+        2014,
+        "Machine learning for neuroimaging with scikit-learn",
+        "Frontiers in Neuroinformatics 8:14",
+        "10.3389/fninf.2014.00014",
+        "source of the packaged MNI152 maps (nilearn)",
+    ),
+    Reference(
+        "Ashburner 2005",
+        "Ashburner J, Friston KJ",
+        2005,
+        "Unified segmentation",
+        "NeuroImage 26(3):839-851",
+        "10.1016/j.neuroimage.2005.02.018",
+        "segmentation and bias correction in one model",
+    ),
+    Reference(
+        "Avants 2008",
+        "Avants BB, Epstein CL, Grossman M, Gee JC",
+        2008,
+        "Symmetric diffeomorphic image registration with cross-correlation: evaluating automated labeling of elderly "
+        "and neurodegenerative brain",
+        "Medical Image Analysis 12(1):26-41",
+        "10.1016/j.media.2007.06.004",
+        "nonlinear registration (SyN)",
+    ),
+    Reference(
+        "Avants 2011",
+        "Avants BB, Tustison NJ, Song G, Cook PA, Klein A, Gee JC",
+        2011,
+        "A reproducible evaluation of ANTs similarity metric performance in brain image registration",
+        "NeuroImage 54(3):2033-2044",
+        "10.1016/j.neuroimage.2010.09.025",
+        "registration software (ANTs)",
+    ),
+    Reference(
+        "Billot 2023",
+        "Billot B, Greve DN, Puonti O, Thielscher A, Van Leemput K, Fischl B, Dalca AV, Iglesias JE",
+        2023,
+        "SynthSeg: segmentation of brain MRI scans of any contrast and resolution without retraining",
+        "Medical Image Analysis 86:102789",
+        "10.1016/j.media.2023.102789",
+        "label maps that the atlas was learned from",
+    ),
+    Reference(
+        "Buckner 2004",
+        "Buckner RL, Head D, Parker J, Fotenos AF, Marcus D, Morris JC, Snyder AZ",
+        2004,
+        "A unified approach for morphometric and functional data analysis in young, old, and demented adults using "
+        "automated atlas-based head size normalization: reliability and validation against manual measurement of "
+        "total intracranial volume",
+        "NeuroImage 23(2):724-738",
+        "10.1016/j.neuroimage.2004.06.018",
+        "estimated intracranial volume",
+    ),
+    Reference(
+        "Fischl 2002",
+        "Fischl B, Salat DH, Busa E, Albert M, Dieterich M, Haselgrove C, and others",
+        2002,
+        "Whole brain segmentation: automated labeling of neuroanatomical structures in the human brain",
+        "Neuron 33(3):341-355",
+        "10.1016/S0896-6273(02)00569-X",
+        "structure labels from a probabilistic atlas",
+    ),
+    Reference(
+        "Fischl 2012",
+        "Fischl B",
+        2012,
+        "FreeSurfer",
+        "NeuroImage 62(2):774-781",
+        "10.1016/j.neuroimage.2012.01.021",
+        "names and numbers of the structures",
+    ),
+    Reference(
+        "Fonov 2009",
+        "Fonov VS, Evans AC, McKinstry RC, Almli CR, Collins DL",
+        2009,
+        "Unbiased nonlinear average age-appropriate brain templates from birth to adulthood",
+        "NeuroImage 47(Suppl 1):S102",
+        "10.1016/S1053-8119(09)70884-5",
+        "MNI152 2009 template",
+    ),
+    Reference(
+        "Fonov 2011",
+        "Fonov V, Evans AC, Botteron K, Almli CR, McKinstry RC, Collins DL",
+        2011,
+        "Unbiased average age-appropriate atlases for pediatric studies",
+        "NeuroImage 54(1):313-327",
+        "10.1016/j.neuroimage.2010.07.033",
+        "MNI152 2009 template",
+    ),
+    Reference(
+        "Gorgolewski 2016",
+        "Gorgolewski KJ, Auer T, Calhoun VD, Craddock RC, Das S, Duff EP, and others",
+        2016,
+        "The brain imaging data structure, a format for organizing and describing outputs of neuroimaging experiments",
+        "Scientific Data 3:160044",
+        "10.1038/sdata.2016.44",
+        "layout of input and output",
+    ),
+    Reference(
+        "Gorgolewski 2017",
+        "Gorgolewski KJ, Alfaro-Almagro F, Auer T, Bellec P, Capotă M, Chakravarty MM, and others",
+        2017,
+        "BIDS apps: improving ease of use, accessibility, and reproducibility of neuroimaging data analysis methods",
+        "PLOS Computational Biology 13(3):e1005209",
+        "10.1371/journal.pcbi.1005209",
+        "how the program is run",
+    ),
+    Reference(
+        "Puonti 2016",
+        "Puonti O, Iglesias JE, Van Leemput K",
+        2016,
+        "Fast and sequence-adaptive whole-brain segmentation using parametric Bayesian modeling",
+        "NeuroImage 143:235-249",
+        "10.1016/j.neuroimage.2016.09.011",
+        "Bayesian whole-brain segmentation (SAMSEG)",
+    ),
+    Reference(
+        "Tustison 2010",
+        "Tustison NJ, Avants BB, Cook PA, Zheng Y, Egan A, Yushkevich PA, Gee JC",
+        2010,
+        "N4ITK: improved N3 bias correction",
+        "IEEE Transactions on Medical Imaging 29(6):1310-1320",
+        "10.1109/TMI.2010.2046908",
+        "bias correction (N4)",
+    ),
+    Reference(
+        "Van Leemput 1999",
+        "Van Leemput K, Maes F, Vandermeulen D, Suetens P",
+        1999,
+        "Automated model-based bias field correction of MR images of the brain",
+        "IEEE Transactions on Medical Imaging 18(10):885-896",
+        "10.1109/42.811268",
+        "bias correction inside the tissue model",
+    ),
+    Reference(
+        "Vercauteren 2009",
+        "Vercauteren T, Pennec X, Perchant A, Ayache N",
+        2009,
+        "Diffeomorphic demons: efficient non-parametric image registration",
+        "NeuroImage 45(1 Suppl):S61-S72",
+        "10.1016/j.neuroimage.2008.10.040",
+        "diffeomorphic deformation of the atlas",
+    ),
+)
+"""All references, by key."""
+
+ALWAYS_CITED = ("Gorgolewski 2016",)
+"""Cited whatever was measured: the data standard."""
+
+
+def find_cited(sentences: Iterable[str]) -> tuple[Reference, ...]:
+    """Return the references that sentences cite by first author and year, and those that are always cited.
+
+    ``Avants 2008``, ``Avants and others (2008)`` and ``Avants et al., 2008`` all count as citations.
+
+    Parameters
+    ----------
+    sentences
+        The methods text.
+    """
+    text = " ".join(sentences)
+    return tuple(reference for reference in REFERENCES if reference.key in ALWAYS_CITED or _is_cited(reference, text))
+
+
+def _is_cited(reference: Reference, text: str) -> bool:
+    surname = re.escape(reference.key.rsplit(" ", 1)[0])
+    # Between surname and year: co-authors, "et al." or a bracket, but neither the end of a sentence nor another year.
+    return re.search(rf"\b{surname}\b(?:et al\.|[^;.\d]){{0,60}}{reference.year}\b", text) is not None

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Do no work twice: results of finished steps by the content they depend on, and a record of finished outputs.
+
+A step's address is a digest of everything that decides its result: the step's name, the program's version, and a key
+(input file digests, parameters, addresses of earlier steps). Nothing depends on time stamps or paths.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import pickle
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+_logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+_DIGEST_BYTES = 32
+_NAME_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class StepResult(Generic[_T]):
+    """The result of a step.
+
+    Attributes
+    ----------
+    value
+        What the step's function returned.
+    address
+        Digest of what the result depends on; put it into the key of the steps that use the result.
+    reused
+        Whether the result was read from the work folder instead of computed.
+    """
+
+    value: _T
+    address: str
+    reused: bool
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def step_address(name: str, version: str, key: Mapping[str, Any]) -> str:
+    """Return the address of a step, 64 hexadecimal digits.
+
+    Raises
+    ------
+    TypeError
+        If the key holds something that JSON cannot express.
+    """
+    text = json.dumps([name, version, key], sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class StepCache:
+    """Results of finished steps in a work folder.
+
+    Parameters
+    ----------
+    folder
+        Where the results lie; a private folder, since they are pickles.
+    version
+        Version of the program: results of another version are not used.
+    """
+
+    def __init__(self, folder: Path, version: str) -> None:
+        self.folder = folder
+        self.version = version
+
+    def run(self, name: str, function: Callable[[], _T], *, key: Mapping[str, Any]) -> StepResult[_T]:
+        """Return the stored result of a step, or compute and store it.
+
+        Parameters
+        ----------
+        name
+            The step's name, also the beginning of its file name.
+        function
+            Computes the result; must depend on nothing that is not in ``key``.
+        key
+            What the result depends on, in types that JSON knows.
+        """
+        address = step_address(name, self.version, key)
+        path = self.folder / f"{name}-{address[:_NAME_DIGITS]}.pkl"
+        if path.exists():
+            try:
+                return StepResult(_load(path, address), address, reused=True)
+            except Exception as error:  # a damaged pickle can raise anything
+                _logger.warning("%s is damaged (%s); the step %s runs again", path, error, name)
+        value = function()
+        try:
+            _store(path, address, value)
+        except OSError as error:
+            _logger.warning("%s could not be stored (%s); the run goes on, but cannot resume from it", path, error)
+        return StepResult(value, address, reused=False)
+
+
+def write_record(path: Path, address: str, files: Iterable[Path]) -> None:
+    """Record that ``files`` are the finished outputs of the work with this address.
+
+    Parameters
+    ----------
+    path
+        The record, a JSON file in the output tree.
+    address
+        Address of the work (see `step_address`).
+    files
+        The output files, noted with size and digest, relative to the record: the tree can be moved.
+    """
+    entries = {
+        os.path.relpath(file, path.parent): {"size": file.stat().st_size, "sha256": file_digest(file)}
+        for file in sorted(files)
+    }
+    text = json.dumps({"address": address, "files": entries}, indent=2, sort_keys=True)
+    _write_atomically(path, text.encode())
+
+
+def is_current(path: Path, address: str, files: Iterable[Path] = ()) -> bool:
+    """Say whether recorded outputs are all there, unchanged, and those of the work with this address.
+
+    Parameters
+    ----------
+    path
+        The record that `write_record` wrote.
+    address
+        Address of the work that is asked for.
+    files
+        Files that must be among the recorded ones.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        entries = record["files"]
+        if record["address"] != address or any(os.path.relpath(file, path.parent) not in entries for file in files):
+            return False
+        return all(_is_unchanged(path.parent / name, entry) for name, entry in entries.items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False  # no record, or not one of ours: the work is done again
+
+
+def _is_unchanged(file: Path, entry: Mapping[str, Any]) -> bool:
+    # The size first: it spares reading most files that changed.
+    return bool(file.stat().st_size == entry["size"] and file_digest(file) == entry["sha256"])
+
+
+def _store(path: Path, address: str, value: object) -> None:
+    payload = pickle.dumps((address, value), protocol=pickle.HIGHEST_PROTOCOL)
+    _write_atomically(path, hashlib.sha256(payload).digest() + payload)
+
+
+def _load(path: Path, address: str) -> Any:
+    content = path.read_bytes()
+    digest, payload = content[:_DIGEST_BYTES], memoryview(content)[_DIGEST_BYTES:]
+    if hashlib.sha256(payload).digest() != digest:
+        raise ValueError("checksum does not match")
+    stored_address, value = pickle.loads(payload)  # own files in a private folder
+    if stored_address != address:
+        raise ValueError("it belongs to another step")
+    return value
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
