@@ -7,9 +7,9 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python3 -m venv /opt/bids_msvol
 WORKDIR /src
 # The locked dependencies first: this layer is built again only when they change.
-COPY locks/build.txt locks/runtime.txt locks/
-RUN /opt/bids_msvol/bin/python -m pip install --require-hashes -r locks/build.txt \
- && /opt/bids_msvol/bin/python -m pip install --require-hashes --no-build-isolation -r locks/runtime.txt
+COPY .ci/locks/build.txt .ci/locks/runtime.txt .ci/locks/
+RUN /opt/bids_msvol/bin/python -m pip install --require-hashes -r .ci/locks/build.txt \
+ && /opt/bids_msvol/bin/python -m pip install --require-hashes --no-build-isolation -r .ci/locks/runtime.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY bids_msvol bids_msvol
 RUN /opt/bids_msvol/bin/python -m pip install --no-deps --no-build-isolation . \
@@ -33,6 +33,7 @@ LABEL org.opencontainers.image.title="bids_msvol" \
 COPY --from=builder /opt/bids_msvol /opt/bids_msvol
 # The program is in the image with compiled bytecode; nothing of the user's home may change what runs.
 ENV PATH=/opt/bids_msvol/bin:${PATH} \
+    BIDS_MSVOL_DOCKER_TAG=bids_msvol:${VERSION} \
     LANG=C.UTF-8 \
     MPLBACKEND=Agg \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# `make help` lists the targets. Everything is installed into .venv from the hash-checked files in locks/.
+# `make help` lists the targets. Everything is installed into .venv from the hash-checked files in .ci/locks/.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -29,20 +29,20 @@ $(BIN)/python:
 	@echo "Making the environment in $(VENV) (once; a few minutes)"
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.runtime: locks/build.txt locks/runtime.txt pyproject.toml | $(BIN)/python
-	@$(PIP) install --quiet --require-hashes -r locks/build.txt
-	@$(PIP_INSTALL) -r locks/runtime.txt
+$(VENV)/.runtime: .ci/locks/build.txt .ci/locks/runtime.txt pyproject.toml | $(BIN)/python
+	@$(PIP) install --quiet --require-hashes -r .ci/locks/build.txt
+	@$(PIP_INSTALL) -r .ci/locks/runtime.txt
 	@PYTHONWARNINGS=ignore $(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.runtime locks/dev.txt
-	@$(PIP_INSTALL) -r locks/dev.txt
+$(VENV)/.dev: $(VENV)/.runtime .ci/locks/dev.txt
+	@$(PIP_INSTALL) -r .ci/locks/dev.txt
 	@touch $@
 
 install: $(VENV)/.runtime  ## install the program into .venv
 
 demo: $(VENV)/.runtime  ## make a dataset of synthetic people, measure it, say where the reports are
-	$(BIN)/python -m bids_msvol.demo $(DEMO)/bids
+	@test -d $(DEMO)/bids || $(BIN)/python -m bids_msvol.demo $(DEMO)/bids
 	$(BIN)/bids_msvol $(DEMO)/bids $(DEMO)/derivatives/bids_msvol participant --work-dir $(DEMO)/work
 	@echo; echo "Open in a browser:"; ls $(CURDIR)/$(DEMO)/derivatives/bids_msvol/sub-*.html
 
@@ -60,9 +60,9 @@ benchmark: $(VENV)/.dev  ## measure speed and accuracy (long)
 	$(BIN)/python -m benchmarks $(BENCHMARK_ARGS)
 
 lock:  ## resolve the dependencies anew (needs uv; LOCK_ARGS=--upgrade takes newer versions)
-	$(COMPILE) locks/build.in -o locks/build.txt
-	$(COMPILE) pyproject.toml --extra templateflow -o locks/runtime.txt
-	$(COMPILE) pyproject.toml --extra templateflow --extra dev -c locks/runtime.txt -o locks/dev.txt
+	$(COMPILE) .ci/locks/build.in -o .ci/locks/build.txt
+	$(COMPILE) pyproject.toml -o .ci/locks/runtime.txt
+	$(COMPILE) pyproject.toml --extra dev -c .ci/locks/runtime.txt -o .ci/locks/dev.txt
 
 clean:  ## remove the environment, caches and the demo
 	rm -rf $(VENV) $(DEMO) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

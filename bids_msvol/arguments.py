@@ -11,7 +11,7 @@ from typing import NoReturn
 from bids_msvol import __version__
 from bids_msvol.config import SLOPPY_RESOLUTION_MM, Config, Option, make_config, options
 from bids_msvol.configfile import read_config_file
-from bids_msvol.errors import ExitCode, InvocationError, NoInputError, UsageError
+from bids_msvol.errors import ExitCode, UsageError
 from bids_msvol.values import parse_memory_gb, parse_path, suggest
 
 LEVELS = ("participant", "group")
@@ -170,7 +170,6 @@ def parse_arguments(argv: Sequence[str] | None = None) -> Config:
         from_file = read_config_file(file)
     config = make_config(given, from_file, file=file)
     check_levels(config.levels)
-    check_folders(config)
     return config
 
 
@@ -193,36 +192,6 @@ def check_levels(levels: Sequence[str]) -> None:
         raise UsageError(
             f"bids_msvol {__version__} has no group level yet",
             remedy="Run the participant level alone; its tables are in the output folder",
-        )
-
-
-def check_folders(config: Config) -> None:
-    """Refuse folders that do not exist or would mix input, output and intermediate files.
-
-    Raises
-    ------
-    NoInputError
-        If the dataset is not there.
-    InvocationError
-        If the output or work folder lies where it must not.
-    """
-    dataset, output, work = (folder.resolve() for folder in (config.bids_dir, config.output_dir, config.work_dir))
-    if not config.reports_only and not dataset.is_dir():
-        raise NoInputError(
-            "no such folder",
-            remedy="Check the path of the dataset; in a container, that the folder is mounted under this path",
-            subject=config.bids_dir,
-        )
-    if output == dataset:
-        better = config.bids_dir / "derivatives" / f"bids_msvol-{__version__}"
-        raise InvocationError(
-            "the output folder is the dataset itself", remedy=f"Use for instance {better}", subject=config.output_dir
-        )
-    if work.is_relative_to(dataset) and not work.is_relative_to(output):
-        raise InvocationError(
-            "the work folder lies inside the dataset",
-            remedy="Give --work-dir a folder elsewhere, or leave the option out",
-            subject=config.work_dir,
         )
 
 

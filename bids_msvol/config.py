@@ -224,7 +224,8 @@ class Config:
     work_dir: Path = field(
         metadata=_meta(
             Option(
-                "Folder for intermediate files, from which an interrupted run resumes; about 1 GB for each session.",
+                "Folder for intermediate files, from which an interrupted run resumes; about 1 GB for each session, or "
+                "what there is room for.",
                 values.parse_path,
                 ("--work-dir", "-w"),
                 "PATH",
@@ -337,18 +338,24 @@ def make_config(
     return Config(**merged)
 
 
-def result_hash(config: Config) -> str:
-    """Return 12 hexadecimal digits over the options that change results, and over nothing else.
+def result_settings(config: Config) -> dict[str, Any]:
+    """Return the options that change results, as they read when they come back from a JSON file (tuples become lists).
 
     A filter's subject and session are left out: they say which visits are processed, not how.
     """
-    content = {name: getattr(config, name) for name, option in options().items() if option.changes_results}
-    content["bids_filters"] = {
+    settings = {name: getattr(config, name) for name, option in options().items() if option.changes_results}
+    settings["bids_filters"] = {
         query: kept
         for query, entities in config.bids_filters.items()
         if (kept := {name: value for name, value in entities.items() if name not in ("subject", "session")})
     }
-    text = json.dumps(content, sort_keys=True)
+    normalised: dict[str, Any] = json.loads(json.dumps(settings))
+    return normalised
+
+
+def result_hash(config: Config) -> str:
+    """Return 12 hexadecimal digits over `result_settings`, and over nothing else."""
+    text = json.dumps(result_settings(config), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:_HASH_LENGTH]
 
 

@@ -28,12 +28,11 @@ _THREAD_VARIABLES = (
 _CACHE_FOLDERS = {
     "XDG_CACHE_HOME": ".cache",
     "MPLCONFIGDIR": ".config/matplotlib",
-    "TEMPLATEFLOW_HOME": ".cache/templateflow",
     "DENO_DIR": ".cache/deno",
 }
 """Folders in which libraries write, by variable, with the place in the home folder that they take otherwise."""
 
-_READABLE_IS_ENOUGH = frozenset(("TEMPLATEFLOW_HOME", "DENO_DIR"))
+_READABLE_IS_ENOUGH = frozenset(("DENO_DIR",))
 """Folders that a container fills beforehand: when there is something in them, they need not be writable."""
 
 

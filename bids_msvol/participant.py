@@ -10,11 +10,12 @@ import nibabel as nib
 import numpy as np
 
 from bids_msvol import __version__
-from bids_msvol.bids.checks import load_image
-from bids_msvol.bids.load import load_participant
+from bids_msvol.bids.images import load_image
+from bids_msvol.bids.load import has_finished_session, load_participant
 from bids_msvol.bids.names import SessionFiles, log_dir, report_path
 from bids_msvol.bids.outputs import write_session, write_sessions_table
 from bids_msvol.bids.records import Session, Subject
+from bids_msvol.bids.unmeasured import record_unmeasured
 from bids_msvol.config import Config, participant_work_dir, result_hash
 from bids_msvol.engines.atlas_engine import AtlasEngine
 from bids_msvol.engines.structure_engine import StructureEngine
@@ -55,11 +56,12 @@ def run_participant(subject: Subject, config: Config) -> ParticipantOutcome:
         except MSVolError as error:
             _logger.error("%s: %s", session.name, error)
             failures.append(SessionFailure(session.name, str(error), error.exit_code))
+    changed = record_unmeasured(subject, config, failures)
     report = report_path(config.output_dir, subject.label)
-    if len(failures) < len(subject.sessions) and (written or failures or not report.exists()):
-        write_sessions_table(subject, config)
-        outputs = load_participant(config.output_dir, subject.label)
-        write_report(outputs, report, errors=[failure.reason for failure in failures])
+    finished = has_finished_session(config.output_dir, subject.label)
+    if finished and (written or changed or not report.exists()):
+        write_sessions_table(config.output_dir, subject.label)
+        write_report(load_participant(config.output_dir, subject.label), report)
     return ParticipantOutcome(
         subject.label,
         "failed" if failures else "done" if written else "unchanged",

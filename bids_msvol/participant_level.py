@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bids_msvol.bids.folders import check_folders, check_output_space, make_output_dir, work_space_shortage
+from bids_msvol.bids.load import finished_participants
 from bids_msvol.config import Config, default_work_dir, participant_work_dir
 from bids_msvol.configfile import to_toml
 from bids_msvol.errors import CannotCreateError, ExitCode, MSVolError, NothingSelectedError, OutOfResourcesError
@@ -72,6 +74,7 @@ def run_participant_level(config: Config, terminal: TerminalHandler) -> RunResul
     MSVolError
         If the run as a whole cannot start; what stops one participant only is in the result.
     """
+    check_folders(config)
     if config.dry_run:
         return _dry_run(config)
     tasks, sessions, refused = _report_tasks(config) if config.reports_only else _measurement_tasks(config)
@@ -143,9 +146,9 @@ def _dry_run(config: Config) -> RunResult:
 
 def _measurement_tasks(config: Config) -> tuple[list[Task], dict[str, int], list[ParticipantOutcome]]:
     """Return the tasks, the number of sessions of each participant, and the outcomes of those with unusable input."""
-    from bids_msvol.bids.checks import check_output_dir, validate_dataset
     from bids_msvol.bids.inputs import collect_subjects
     from bids_msvol.bids.outputs import OutputDataset
+    from bids_msvol.bids.validator import validate_dataset
 
     collected = collect_subjects(config)
     if not collected.subjects and not collected.problems:
@@ -153,7 +156,7 @@ def _measurement_tasks(config: Config) -> tuple[list[Task], dict[str, int], list
             "no participant to measure", remedy="Check the labels and filters", subject=config.bids_dir
         )
     prepare_work_dir(config.work_dir)
-    check_output_dir(config)
+    make_output_dir(config)
     validate_dataset(config)
     OutputDataset.create(config)
     if config.derivatives:
@@ -171,8 +174,8 @@ def _measurement_tasks(config: Config) -> tuple[list[Task], dict[str, int], list
 
 
 def _report_tasks(config: Config) -> tuple[list[Task], dict[str, int], list[ParticipantOutcome]]:
-    found = sorted(path.name.removeprefix("sub-") for path in config.output_dir.glob("sub-*") if path.is_dir())
-    labels = config.participant_labels or tuple(found)
+    found = finished_participants(config.output_dir)
+    labels = config.participant_labels or found
     missing = [label for label in labels if label not in found]
     if missing or not labels:
         raise NothingSelectedError(
@@ -189,15 +192,21 @@ def _workers(config: Config, n_tasks: int) -> int:
 
 
 def _check_room(config: Config, sessions: dict[str, int]) -> None:
-    """Refuse a disk too small for those that run at once; warn if it may not hold everybody's files."""
-    from bids_msvol.bids.checks import check_disk_space
-
+    """Refuse a disk too small for the outputs of those that run at once; warn of what else may not fit."""
     largest = sorted(sessions.values(), reverse=True)
-    check_disk_space(config, sum(largest[: _workers(config, len(sessions))]))
+    at_once = sum(largest[: _workers(config, len(sessions))])
+    check_output_space(config, at_once)
     try:
-        check_disk_space(config, sum(largest))
+        check_output_space(config, sum(largest))
     except OutOfResourcesError as error:
         _logger.warning("%s", error)
+    shortage = work_space_shortage(config, at_once)
+    if shortage:
+        _logger.warning(
+            "%s: intermediate files that do not fit are not kept, so that an interrupted run begins its sessions anew. "
+            "Give --work-dir a folder with more room to avoid it.",
+            shortage,
+        )
 
 
 def _sum_up(outcomes: Sequence[ParticipantOutcome], config: Config) -> RunResult:

@@ -145,28 +145,6 @@ def test_levels(dataset: Path, levels: list[str], code: ExitCode, words: str) ->
     assert words in str(caught.value)
 
 
-def test_folders_in_each_others_way(dataset: Path) -> None:
-    """Output equal to input, also through a link, and work inside the input are refused with a way out."""
-    raw = dataset / "raw"
-    (dataset / "link").symlink_to(raw)
-    for output in (raw, dataset / "link"):
-        with pytest.raises(MSVolError, match="derivatives/bids_msvol") as caught:
-            parse_arguments([str(raw), str(output), "participant"])
-        assert caught.value.exit_code == ExitCode.INVOCATION
-    assert refusal(dataset, "-w", str(raw / "work")).exit_code == ExitCode.INVOCATION
-    output = raw / "derivatives" / "x"
-    config = parse_arguments([str(raw), str(output), "participant", "-w", str(output / "work")])
-    assert config.output_dir == output
-
-
-def test_dataset_that_is_not_there(tmp_path: Path) -> None:
-    """A missing dataset names the path and thinks of containers."""
-    error = refusal(tmp_path)
-    assert error.exit_code == ExitCode.NO_INPUT
-    assert str(tmp_path / "raw") in str(error)
-    assert "mounted" in str(error)
-
-
 def test_tables_for_the_documentation_are_complete() -> None:
     """Every flag of the parser and every exit code has a row with a text."""
     rows = describe_flags()

@@ -10,7 +10,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -21,7 +23,9 @@ from bids_msvol import __version__
 from bids_msvol.cli import main
 from bids_msvol.config import default_work_dir
 from bids_msvol.errors import CannotCreateError
+from bids_msvol.outcome import ParticipantOutcome
 from bids_msvol.participant_level import prepare_work_dir
+from bids_msvol.runner import Task
 
 HEAVY = ("numpy", "nibabel", "pandas", "bids", "ants", "scipy", "matplotlib", "nilearn", "jinja2")
 
@@ -124,8 +128,10 @@ def test_usage_error_is_one_sentence_and_a_last_line(capsys: pytest.CaptureFixtu
     assert main(["/nonexistent/raw", "/nonexistent/out", "participant"]) == 66
     output = capsys.readouterr()
     assert output.err.count("\n") == 1
-    assert "/nonexistent/raw: no such folder." in output.err
-    assert output.out.splitlines()[-1].startswith("bids_msvol failed: /nonexistent/raw: no such folder (exit code 66;")
+    assert "/nonexistent/raw: is not a folder that exists. Check the path;" in output.err
+    assert output.out.splitlines()[-1].startswith(
+        "bids_msvol failed: /nonexistent/raw: is not a folder that exists (exit code 66;"
+    )
 
 
 def test_unforeseen_error_has_a_traceback_and_the_last_line(
@@ -197,12 +203,39 @@ def test_unusable_input_of_one_leaves_the_others(dataset: Path, program: Path) -
 
 def test_reports_only(dataset: Path, program: Path) -> None:
     """Reports are written again for the participants that have results; without results it says so."""
-    (dataset / "out" / "sub-07").mkdir(parents=True)
+    for name in ("sub-07/log/sub-07_ses-1_provenance.json", "sub-08/log/run-x.jsonl"):
+        (dataset / "out" / name).parent.mkdir(parents=True)
+        (dataset / "out" / name).write_text("{}")
     done = call(program, dataset, "--reports-only")
     assert done.returncode == 0, done.stderr
     assert "sub-07" in done.stdout
+    assert "sub-08" not in done.stdout, "who has no results has no report"
     done = call(program, dataset, "--reports-only", "--participant-label", "01")
     assert done.returncode == 18
+
+
+@pytest.mark.parametrize(("small", "code", "words"), [("work", 0, "are not kept"), ("out", 75, "process fewer")])
+def test_only_the_output_must_have_room(
+    dataset: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    small: str,
+    code: int,
+    words: str,
+) -> None:
+    """A work folder without room is a warning, since no result needs it; an output folder without room is refused."""
+
+    def usage(path: Path) -> SimpleNamespace:
+        return SimpleNamespace(free=64 * 10**6 if path.name == small else 10**12)
+
+    def finish(tasks: Sequence[Task], *_: object, **__: object) -> tuple[ParticipantOutcome, ...]:
+        return tuple(ParticipantOutcome(task.label, "done") for task in tasks)
+
+    monkeypatch.setattr("shutil.disk_usage", usage)
+    monkeypatch.setattr("bids_msvol.participant_level.run_all", finish)
+    raw, out, work = (str(dataset / name) for name in ("raw", "out", "work"))
+    assert main([raw, out, "participant", "-w", work, "--skip-bids-validation"]) == code
+    assert words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

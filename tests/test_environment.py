@@ -34,7 +34,7 @@ def test_home_that_cannot_be_written(config: Config, environ: dict[str, str]) ->
     """Without a usable home, all library folders move to a private one, which is removed at the end."""
     with prepared_environment(config, environ):
         home = Path(environ["HOME"])
-        for name in ("HOME", "XDG_CACHE_HOME", "MPLCONFIGDIR", "TEMPLATEFLOW_HOME", "DENO_DIR"):
+        for name in ("HOME", "XDG_CACHE_HOME", "MPLCONFIGDIR", "DENO_DIR"):
             folder = Path(environ[name])
             assert folder.is_dir()
             assert folder.is_relative_to(home)
@@ -43,17 +43,17 @@ def test_home_that_cannot_be_written(config: Config, environ: dict[str, str]) ->
 
 
 def test_only_what_is_unusable_moves(config: Config, tmp_path: Path) -> None:
-    """A filled read-only template folder stays; a configuration folder that is a file does not."""
-    (tmp_path / "templates").mkdir()
-    (tmp_path / "templates" / "tpl").touch()
+    """A filled folder of the validator's run-time stays; a configuration folder that is a file does not."""
+    (tmp_path / "deno").mkdir()
+    (tmp_path / "deno" / "module").touch()
     (tmp_path / "file").touch()
     environ = {
         "HOME": str(tmp_path),
-        "TEMPLATEFLOW_HOME": str(tmp_path / "templates"),
+        "DENO_DIR": str(tmp_path / "deno"),
         "MPLCONFIGDIR": str(tmp_path / "file"),
     }
     with prepared_environment(config, environ):
-        assert environ["TEMPLATEFLOW_HOME"] == str(tmp_path / "templates")
+        assert environ["DENO_DIR"] == str(tmp_path / "deno")
         assert Path(environ["MPLCONFIGDIR"]).is_dir()
         assert environ["HOME"] == str(tmp_path)
 

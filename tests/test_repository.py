@@ -17,7 +17,7 @@ import pytest
 import bids_msvol
 
 ROOT = Path(__file__).parents[1]
-LOCKS = sorted((ROOT / "locks").glob("*.txt"))
+LOCKS = sorted((ROOT / ".ci" / "locks").glob("*.txt"))
 MAX_PACKAGE_DATA_MB = 10
 MAX_MODULE_LINES = 400
 
@@ -74,6 +74,22 @@ def test_no_package_index_is_chosen() -> None:
     assert lines_with(r"(?<!no-emit-)(index-url|find-links|trusted-host)|PIP_INDEX|UV_INDEX", files) == []
 
 
+def test_no_registry_is_named() -> None:
+    """No file names the host of a package index or a container registry: whoever builds or releases chooses it."""
+    images = r"\b(ghcr|docker|quay|gcr|ecr)\.(io|com|aws)\b|\bregistry[.-]\w+\.\w"
+    packages = r"\b(pypi|pythonhosted|anaconda|npmjs)\.(org|com)\b"
+    assert lines_with(f"{images}|{packages}", texts()) == []
+
+
+def test_the_top_of_the_repository_stays_small() -> None:
+    """A newcomer who opens the repository sees what it is, not how it is kept."""
+    top = {path.relative_to(ROOT).parts[0] for path in committed()}
+    assert top <= {
+        ".ci", ".dockerignore", ".github", ".gitignore", "benchmarks", "bids_msvol", "docs", "tests",
+        "Dockerfile", "LICENSE", "Makefile", "README.md", "pyproject.toml",
+    }  # fmt: skip
+
+
 def test_locks_name_no_index() -> None:
     """The lock files hold names, versions and hashes only: no address, no option that chooses an index."""
     files = {path.relative_to(ROOT): path.read_text(encoding="utf-8") for path in LOCKS}
@@ -93,7 +109,8 @@ def test_locks_agree_with_each_other_and_with_the_package() -> None:
     """Developers run the versions that users get, and every declared dependency is locked."""
 
     def pins(name: str) -> set[str]:
-        return set(re.findall(r"(?m)^[a-z0-9.-]+==[^\\\n]*", (ROOT / "locks" / name).read_text(encoding="utf-8")))
+        text = (ROOT / ".ci" / "locks" / name).read_text(encoding="utf-8")
+        return set(re.findall(r"(?m)^[a-z0-9.-]+==[^\\\n]*", text))
 
     assert pins("runtime.txt") <= pins("dev.txt")
     project = pyproject()["project"]

@@ -11,17 +11,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bids_msvol import __version__
 from bids_msvol.bids.atomic import write_new_text, write_text
 from bids_msvol.bids.names import sidecar_path
 from bids_msvol.bids.tables import LABELS, write_table
+from bids_msvol.config import Config, result_hash, result_settings
 from bids_msvol.errors import InvocationError
 from bids_msvol.structures import STRUCTURES
-
-if TYPE_CHECKING:
-    from bids_msvol.config import Config
 
 NAME = "bids_msvol"
 BIDS_VERSION = "1.10.0"
@@ -30,7 +28,7 @@ RAW_LINK = "raw"
 
 # A pattern with a trailing slash does not silence the validator.
 _IGNORED = (
-    "*.html", "figures", "**/figures", "log", "**/log", "*_xfm.*", "*_morph.*", "*_stat.*", "group", "**/*.tmp-*",
+    "*.html", "figures", "**/figures", "log", "**/log", "*_xfm.*", "*_morph.*", "*_stat.*", "group", "work", "**/*.tmp-*",
 )  # fmt: skip
 
 _DESCRIPTIONS = {
@@ -80,30 +78,14 @@ class OutputDataset:
             If it cannot be written.
         """
         path = config.output_dir / "dataset_description.json"
-        _check_ours_or_empty(config.output_dir)
+        _check_ours_or_empty(config.output_dir, config.work_dir)
         if not write_new_text(path, json.dumps(_description(config), indent=2, ensure_ascii=False) + "\n"):
             _check_same(_read_description(path), config, path)
         _write_shared_files(config.output_dir)
         return cls(config.output_dir)
 
 
-def result_settings(config: Config) -> dict[str, Any]:
-    """Return the settings that decide the results, as they are kept in the description of the dataset."""
-    from bids_msvol.config import options
-
-    settings = {name: getattr(config, name) for name, option in options().items() if option.changes_results}
-    # Which visits are processed is no setting of how.
-    settings["bids_filters"] = {
-        query: kept
-        for query, entities in config.bids_filters.items()
-        if (kept := {name: value for name, value in entities.items() if name not in ("subject", "session")})
-    }
-    # As it reads when it comes back from the file (tuples become lists).
-    normalised: dict[str, Any] = json.loads(json.dumps(settings))
-    return normalised
-
-
-def _check_ours_or_empty(root: Path) -> None:
+def _check_ours_or_empty(root: Path, work_dir: Path) -> None:
     path = root / "dataset_description.json"
     if path.exists():
         name = _generator(_read_description(path)).get("Name")
@@ -111,8 +93,12 @@ def _check_ours_or_empty(root: Path) -> None:
             made = f"was made by {name}" if name else "is another dataset"
             raise InvocationError(f"{made}, not by {NAME}", remedy="Choose an empty or new output folder", subject=root)
     elif root.exists():
-        # Logs and unfinished files of jobs that started at the same moment do not count.
-        foreign = [entry.name for entry in root.iterdir() if entry.name != "logs" and ".tmp-" not in entry.name]
+        # Logs, intermediate files and unfinished files of jobs that started at the same moment do not count.
+        foreign = [
+            entry.name
+            for entry in root.iterdir()
+            if entry.name != "logs" and ".tmp-" not in entry.name and not work_dir.is_relative_to(entry)
+        ]
         if foreign and not path.exists():
             raise InvocationError(
                 f"is not empty (it holds {sorted(foreign)[0]}) and is no output of {NAME}",
@@ -123,8 +109,6 @@ def _check_ours_or_empty(root: Path) -> None:
 
 def _check_same(existing: Mapping[str, Any], config: Config, path: Path) -> None:
     """Refuse to mix results: numbers of two versions or settings differ for other reasons than the people measured."""
-    from bids_msvol.config import result_hash
-
     generator = _generator(existing)
     remedy = f"Choose another output folder, or remove {path.parent} to measure everybody again"
     if generator.get("Version") != __version__:
@@ -166,8 +150,6 @@ def _read_description(path: Path) -> dict[str, Any]:
 
 
 def _description(config: Config) -> dict[str, Any]:
-    from bids_msvol.config import result_hash
-
     raw = _read_raw_description(config.bids_dir)
     generator: dict[str, Any] = {
         "Name": NAME,

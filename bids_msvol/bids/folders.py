@@ -20,30 +20,38 @@ WORK_MB_PER_SESSION = 1000.0
 """Disk that the intermediate files of a session take at 1 mm."""
 
 
-def check_output_dir(config: Config) -> None:
-    """Check that the output folder can be written, making it if needed, and that nothing is written into the input.
+def check_folders(config: Config) -> None:
+    """Refuse folders that would mix input, output and intermediate files; nothing is written for the check.
 
     Raises
     ------
     InvocationError
         If the output is the input, or the work folder lies inside the input.
-    CannotCreateError
-        If the output folder cannot be made or written to.
     """
-    source, output = config.bids_dir.resolve(), config.output_dir.resolve()
+    source, output, work = (folder.resolve() for folder in (config.bids_dir, config.output_dir, config.work_dir))
     if output == source:
         raise InvocationError(
             "is the input dataset, where nothing is written",
             remedy=f"Choose another folder, such as {config.bids_dir / 'derivatives' / 'bids_msvol'}",
             subject=config.output_dir,
         )
-    work = config.work_dir.resolve()
-    if work == source or (source in work.parents and output not in (work, *work.parents)):
+    # BIDS_DIR/derivatives/bids_msvol/work lies inside the dataset, too, but among results.
+    if work.is_relative_to(source) and not work.is_relative_to(output):
         raise InvocationError(
             "is a work folder inside the input dataset",
-            remedy="Choose another with --work-dir",
+            remedy="Give --work-dir a folder elsewhere, or leave the option out",
             subject=config.work_dir,
         )
+
+
+def make_output_dir(config: Config) -> None:
+    """Make the output folder if needed, and check that it can be written to.
+
+    Raises
+    ------
+    CannotCreateError
+        If it cannot be made or written to.
+    """
     parent = config.output_dir.parent
     # BIDS_DIR/derivatives is where outputs belong, so it may be made; elsewhere it is a slip or a lost mount.
     if not parent.exists() and parent != config.bids_dir / "derivatives":
@@ -55,8 +63,8 @@ def check_output_dir(config: Config) -> None:
     _check_writable(config.output_dir)
 
 
-def check_disk_space(config: Config, n_sessions: int) -> None:
-    """Check that the disks have room for the outputs and the intermediate files of a run.
+def check_output_space(config: Config, n_sessions: int) -> None:
+    """Check that the disk has room for the outputs of a run.
 
     Parameters
     ----------
@@ -68,18 +76,33 @@ def check_disk_space(config: Config, n_sessions: int) -> None:
     Raises
     ------
     OutOfResourcesError
-        If a disk has too little room.
+        If it has too little.
     """
-    voxels = (1.0 / config.resolution_mm) ** 3
-    for folder, megabytes in ((config.output_dir, OUTPUT_MB_PER_SESSION), (config.work_dir, WORK_MB_PER_SESSION)):
-        needed = n_sessions * megabytes * voxels
-        free = shutil.disk_usage(_existing(folder)).free / 1e6
-        if free < needed:
-            raise OutOfResourcesError(
-                f"has {free / 1000:.1f} GB of free disk, and {n_sessions} sessions need about {needed / 1000:.1f} GB",
-                remedy="Make room, choose another disk, or process fewer participants at a time",
-                subject=folder,
-            )
+    shortage = _shortage(config.output_dir, OUTPUT_MB_PER_SESSION, config, n_sessions)
+    if shortage:
+        raise OutOfResourcesError(
+            shortage,
+            remedy="Make room, choose another disk, or process fewer participants at a time",
+            subject=config.output_dir,
+        )
+
+
+def work_space_shortage(config: Config, n_sessions: int) -> str:
+    """Say how much room the disk of the work folder lacks for the intermediate files of a run; empty if it has enough.
+
+    It is no reason to refuse: without its intermediate files a run gives the same results, but cannot resume.
+    """
+    shortage = _shortage(config.work_dir, WORK_MB_PER_SESSION, config, n_sessions)
+    return f"{config.work_dir} {shortage}" if shortage else ""
+
+
+def _shortage(folder: Path, mb_per_session: float, config: Config, n_sessions: int) -> str:
+    needed_gb = n_sessions * mb_per_session / config.resolution_mm**3 / 1000
+    free_gb = shutil.disk_usage(_existing(folder)).free / 1e9
+    if free_gb >= needed_gb:
+        return ""
+    noun = "session needs" if n_sessions == 1 else "sessions need"
+    return f"has {free_gb:.2f} GB of free disk, and {n_sessions} {noun} about {needed_gb:.2f} GB"
 
 
 def _existing(folder: Path) -> Path:

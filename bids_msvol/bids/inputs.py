@@ -153,6 +153,8 @@ def _listed(names: Sequence[str], limit: int = 8) -> str:
 
 def _index(config: Config, labels: Collection[str]) -> list[Scan]:
     """Return all images in the ``anat/`` folders of the participants, sidecars not yet read."""
+    # What pybids' schema says while it loads is nothing to the user.
+    logging.getLogger("bidsschematools").setLevel(logging.WARNING)
     from bids.layout import BIDSLayout, BIDSLayoutIndexer
 
     ignore = [re.compile(r"^/(?!sub-|dataset_description\.json$)"), re.compile(rf"/(?:{_OTHER_DATATYPES})(?:/|$)")]

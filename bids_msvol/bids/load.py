@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, cast
 from bids_msvol.bids.names import SessionFiles, log_dir, sessions_table_path
 from bids_msvol.bids.records import IgnoredScan
 from bids_msvol.bids.tables import QUALITY, VOLUMES, read_table
+from bids_msvol.bids.unmeasured import load_failures, load_skipped, read_ignored
 from bids_msvol.errors import DataError, NoInputError
 from bids_msvol.measurement import Verdict
+from bids_msvol.outcome import SessionFailure
 from bids_msvol.structures import ETIV_NAME
 
 if TYPE_CHECKING:
@@ -154,12 +156,15 @@ class ParticipantOutputs:
         The finished sessions.
     skipped
         Sessions or files of the last run that could not be used at all, with the reason.
+    failures
+        Sessions that could be read but not measured when they were last tried; one may have an older measurement.
     """
 
     label: str
     root: Path
     sessions: tuple[SessionOutputs, ...]
     skipped: tuple[IgnoredScan, ...] = ()
+    failures: tuple[SessionFailure, ...] = ()
 
     @property
     def sessions_table_path(self) -> Path:
@@ -194,20 +199,19 @@ def load_participant(output_dir: Path, label: str) -> ParticipantOutputs:
         )
     dated = all(session.days is not None for session in sessions)
     sessions.sort(key=lambda session: ((session.days or 0.0) if dated else 0.0, session.label or ""))
-    inputs = inputs_record_path(output_dir, label)
-    skipped = _ignored(_read_json(inputs).get("Skipped", ())) if inputs.exists() else ()
-    return ParticipantOutputs(label, output_dir, tuple(sessions), skipped)
+    skipped, failures = load_skipped(output_dir, label), load_failures(output_dir, label)
+    return ParticipantOutputs(label, output_dir, tuple(sessions), skipped, failures)
+
+
+def has_finished_session(output_dir: Path, label: str) -> bool:
+    """Say whether any session of a participant is finished, by this run or an earlier one."""
+    return any(log_dir(output_dir, label).glob("*_provenance.json"))
 
 
 def finished_participants(output_dir: Path) -> tuple[str, ...]:
     """Return the labels of all participants with a finished session, in order."""
     records = output_dir.glob("sub-*/log/*_provenance.json")
     return tuple(sorted({path.parent.parent.name.removeprefix("sub-") for path in records}))
-
-
-def inputs_record_path(output_dir: Path, label: str) -> Path:
-    """Return where it is recorded which files of a participant could not be used."""
-    return log_dir(output_dir, label) / f"sub-{label}_inputs.json"
 
 
 def _load_session(root: Path, label: str, path: Path) -> SessionOutputs:
@@ -218,7 +222,7 @@ def _load_session(root: Path, label: str, path: Path) -> SessionOutputs:
             chosen_scan=record["ChosenScan"],
             choice=record["Choice"],
             other_scans=record["OtherScans"],
-            ignored=_ignored(record["Ignored"]),
+            ignored=read_ignored(record["Ignored"]),
             days=record["DaysSinceFirstSession"],
             scanner=record["Scanner"],
             voxel_size_mm=tuple(size) if (size := record["VoxelSizeMm"]) else None,
@@ -237,10 +241,6 @@ def _load_session(root: Path, label: str, path: Path) -> SessionOutputs:
     volumes = read_table(files.volumes, VOLUMES)
     quality = read_table(files.quality, QUALITY)
     return SessionOutputs(label, session, files, volumes, quality, provenance)
-
-
-def _ignored(entries: Any) -> tuple[IgnoredScan, ...]:
-    return tuple(IgnoredScan(entry["Path"], entry["Reason"]) for entry in entries)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

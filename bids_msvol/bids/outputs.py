@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 from bids_msvol import __version__
 from bids_msvol.bids.atomic import clean_image, quantised, replacing, write_image, write_json
 from bids_msvol.bids.dataset import NAME, RAW_LINK, OutputDataset
-from bids_msvol.bids.load import SessionOutputs, inputs_record_path, load_participant
+from bids_msvol.bids.load import SessionOutputs, load_participant
 from bids_msvol.bids.names import SessionFiles, log_dir, sessions_table_path, sidecar_path
-from bids_msvol.bids.provenance import describe_ignored, describe_session
-from bids_msvol.bids.records import Subject
+from bids_msvol.bids.provenance import describe_session
 from bids_msvol.bids.tables import HEADLINES, QUALITY, SESSIONS, VOLUMES, Table, write_table
 from bids_msvol.structures import ETIV_NAME, STRUCTURES, SUMS
 
@@ -68,15 +67,15 @@ def write_session(measurement: SessionMeasurement, config: Config) -> tuple[Path
     return (*written, files.provenance)
 
 
-def write_sessions_table(subject: Subject, config: Config) -> Path:
+def write_sessions_table(root: Path, label: str) -> Path:
     """Write the table of headline numbers from all finished sessions on disk, also those of earlier runs.
 
     Parameters
     ----------
-    subject
-        The participant, for what could not be used in this run.
-    config
-        The run.
+    root
+        The derivative dataset.
+    label
+        Participant label without ``sub-``.
 
     Returns
     -------
@@ -88,8 +87,6 @@ def write_sessions_table(subject: Subject, config: Config) -> Path:
     NoInputError
         If no session is finished.
     """
-    root, label = config.output_dir, subject.label
-    write_json(inputs_record_path(root, label), {"Skipped": describe_ignored(subject.skipped)})
     path = sessions_table_path(root, label)
     while True:
         finished = sorted(log_dir(root, label).glob("*_provenance.json"))

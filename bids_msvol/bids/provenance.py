@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from bids_msvol import __version__
 from bids_msvol.bids.dataset import NAME
-from bids_msvol.bids.records import IgnoredScan, Session
+from bids_msvol.bids.records import Session
 from bids_msvol.bids.scans import read_geometry
+from bids_msvol.bids.unmeasured import describe_ignored
+from bids_msvol.config import Config, result_hash
 
 if TYPE_CHECKING:
-    from bids_msvol.config import Config
     from bids_msvol.measurement import SessionMeasurement
 
 _SCANNER_FIELDS = (
@@ -29,8 +29,6 @@ _SOFTWARE = ("antspyx", "nibabel", "numpy", "scipy", "pandas", "pybids")
 
 def describe_session(measurement: SessionMeasurement, config: Config) -> dict[str, Any]:
     """Return what a session was measured from and how, as `bids_msvol.bids.load.Provenance` reads it back."""
-    from bids_msvol.config import result_hash
-
     session = measurement.session
     geometry = read_geometry(session.t1w.path)
     others = {"FLAIR": session.flair, "T2w": session.t2w, "T1w after contrast agent": session.t1w_gd}
@@ -56,11 +54,6 @@ def describe_session(measurement: SessionMeasurement, config: Config) -> dict[st
 
 def _scanner(session: Session) -> dict[str, Any]:
     return {name: session.t1w.metadata[name] for name in _SCANNER_FIELDS if name in session.t1w.metadata}
-
-
-def describe_ignored(scans: Iterable[IgnoredScan]) -> list[dict[str, str]]:
-    """Return scans that were not used, with the reasons, as they are kept in records."""
-    return [{"Path": scan.relative_path, "Reason": scan.reason} for scan in scans]
 
 
 def _versions() -> dict[str, str]:

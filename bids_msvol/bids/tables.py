@@ -100,9 +100,9 @@ HEADLINES: tuple[Headline, ...] = (
     Headline("whole_brain", ("WholeBrain",), _SUM_DESCRIPTIONS["WholeBrain"]),
     Headline("total_gray", ("TotalGray",), _SUM_DESCRIPTIONS["TotalGray"]),
     Headline("total_white", ("TotalWhite",), _SUM_DESCRIPTIONS["TotalWhite"]),
-    Headline("cortex", _both_sides("Cerebral-Cortex"), "cerebral cortex, both sides"),
+    Headline("cortex", _both_sides("Cerebral-Cortex"), "cerebral, both sides"),
     Headline("deep_gray", ("DeepGray",), _SUM_DESCRIPTIONS["DeepGray"]),
-    Headline("thalamus", _both_sides("Thalamus"), "thalamus, both sides"),
+    Headline("thalamus", _both_sides("Thalamus"), "both sides"),
     Headline("cerebellum", ("Cerebellum",), _SUM_DESCRIPTIONS["Cerebellum"]),
     Headline("ventricles", ("Ventricles",), _SUM_DESCRIPTIONS["Ventricles"]),
 )
@@ -111,7 +111,7 @@ HEADLINES: tuple[Headline, ...] = (
 VERDICTS = {
     "pass": "nothing found",
     "warn": "look at the images before using the numbers",
-    "fail": "do not use the numbers",
+    "fail": "the numbers concerned are withheld, or must not be used",
 }
 
 VOLUMES = Table(

@@ -36,13 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
 
-    from bids_msvol.atlas import load_atlas
     from bids_msvol.demo.dataset import make_dataset
 
     try:
         make_dataset(
             arguments.folder.expanduser().absolute(),
-            load_atlas(),
             participants=arguments.participants,
             resolution_mm=arguments.resolution,
             seed=arguments.seed,

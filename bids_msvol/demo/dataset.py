@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bids_msvol.atlas.head import HeadAtlas
+from bids_msvol.atlas.head import HeadAtlas, load_atlas
 from bids_msvol.demo.anatomy import coarsen_atlas
 from bids_msvol.demo.clinical import DAYS_PER_YEAR, Appointment, Participant, draw_participant
 from bids_msvol.demo.person import Visit, make_person, make_visit, random_pose
@@ -30,7 +30,12 @@ MOTION_SPREAD = 0.2
 
 
 def make_dataset(
-    root: Path, atlas: HeadAtlas, *, participants: int = 2, resolution_mm: float = 1.0, seed: int = 1
+    root: Path,
+    *,
+    participants: int = 2,
+    resolution_mm: float = 1.0,
+    seed: int = 1,
+    atlas: HeadAtlas | None = None,
 ) -> None:
     """Make a BIDS dataset of synthetic people, with the truth under ``derivatives/truth``.
 
@@ -41,14 +46,14 @@ def make_dataset(
     ----------
     root
         Folder to make; it must not exist, or be empty.
-    atlas
-        The head atlas that people are sampled from.
     participants
         How many people.
     resolution_mm
         Voxel size of the scans.
     seed
         Seed of all chance.
+    atlas
+        The head atlas that people are sampled from; the one in the package if not given.
 
     Raises
     ------
@@ -60,7 +65,7 @@ def make_dataset(
     _check(root, participants, resolution_mm, seed)
     unfinished = root.with_name(f"{root.name}.tmp-{uuid.uuid4().hex}")
     try:
-        _fill(unfinished, coarsen_atlas(atlas, resolution_mm), participants, resolution_mm, seed)
+        _fill(unfinished, coarsen_atlas(atlas or load_atlas(), resolution_mm), participants, resolution_mm, seed)
         if root.exists():
             root.rmdir()
         unfinished.rename(root)

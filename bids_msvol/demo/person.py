@@ -9,21 +9,21 @@ from dataclasses import dataclass
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from bids_msvol.atlas.head import HeadAtlas
 from bids_msvol.atlas.labels import INTRACRANIAL
 from bids_msvol.demo.anatomy import sample_anatomy
-from bids_msvol.demo.atrophy import plan_atrophy
+from bids_msvol.demo.atrophy import field_grid, plan_atrophy
 from bids_msvol.demo.lesions import Lesion, lesion_map, place_lesions
 from bids_msvol.demo.randomfields import smooth_noise
+from bids_msvol.demo.volumes import voxel_volumes
 from bids_msvol.imaging.deformation import invert
-from bids_msvol.imaging.grids import world_points
+from bids_msvol.imaging.grids import resample_to_grid, world_points
 from bids_msvol.imaging.registration import TemplateTransform, sample_field
 from bids_msvol.structures import STRUCTURES
 
 SHAPE_VOXEL_SIZE_MM = 4.0
-"""Grid of the deformation that gives each head its own shape."""
+"""Knots of the deformation that gives each head its own shape."""
 
 SHAPE_SIGMA_MM = 20.0
 SHAPE_STRENGTH_MM = 1.7
@@ -43,8 +43,9 @@ YEARLY_ATROPHY: Mapping[tuple[int, ...], float] = {
     (3, 42): -0.012,
     (2, 41): -0.004,
 }
-"""Change per year, as a share of the volume, planted in people with multiple sclerosis: lateral and third ventricles,
-thalamus, cerebral cortex, cerebral white matter. The fluid around the brain makes up for it."""
+"""Change per year, as a share of the volume, aimed at in people with multiple sclerosis: lateral and third ventricles,
+thalamus, cerebral cortex, cerebral white matter. The fluid around the brain makes up for it. What a person reaches
+differs by up to a tenth of it, since each has a shape of its own; `Visit.volumes_mm3` says what was reached."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,14 +60,19 @@ class Person:
         White-matter lesions of all visits, on the same grid; none in healthy people.
     affine
         (4, 4), atlas space to the person's head, mm.
-    shape
-        Displacement (x, y, z, 3) in mm, in atlas space, applied before ``affine``.
+    to_atlas, to_person
+        Displacements (x, y, z, 3) in mm that give the head its own shape: from a point of the head, the affine undone,
+        to the atlas, and (to a tenth of a millimetre) back.
+    voxel_volumes_mm3
+        Volume of each intracranial voxel of ``labels`` in the head.
     """
 
     labels: nib.Nifti1Image
     lesions: tuple[Lesion, ...]
     affine: NDArray[np.float64]
-    shape: nib.Nifti1Image
+    to_atlas: nib.Nifti1Image
+    to_person: nib.Nifti1Image
+    voxel_volumes_mm3: NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,12 +116,13 @@ def make_person(atlas: HeadAtlas, rng: np.random.Generator, *, etiv_mm3: float, 
     """
     labels = sample_anatomy(atlas, rng)
     lesions = place_lesions(labels, rng) if with_lesions else ()
-    shape = _random_shape(labels, rng)
+    to_atlas, to_person = _random_shape(labels, rng)
     aspect = np.exp(ASPECT_SPREAD * rng.standard_normal(3))
-    volumes = _voxel_volumes(labels, shape)
+    volumes = voxel_volumes(labels, to_atlas, to_person)
     inside = np.isin(np.asarray(labels.dataobj), INTRACRANIAL)
     size = (etiv_mm3 / (float(volumes[inside].sum(dtype=np.float64)) * float(np.prod(aspect)))) ** (1.0 / 3.0)
-    return Person(labels, lesions, np.diag([*(size * aspect), 1.0]), shape)
+    affine = np.diag([*(size * aspect), 1.0])
+    return Person(labels, lesions, affine, to_atlas, to_person, volumes * np.float32(np.linalg.det(affine)))
 
 
 def make_visit(person: Person, rng: np.random.Generator, *, years: float) -> Visit:
@@ -130,12 +137,13 @@ def make_visit(person: Person, rng: np.random.Generator, *, years: float) -> Vis
     years
         Time since the first visit; 0 for that visit itself. People with lesions lose tissue at ``YEARLY_ATROPHY``.
     """
-    field = person.shape
+    to_atlas, volumes = person.to_atlas, person.voxel_volumes_mm3
     if years > 0 and person.lesions:
         rates = {group: (1.0 + rate) ** years - 1.0 for group, rate in YEARLY_ATROPHY.items()}
-        field = _then(plan_atrophy(person.labels, rates), person.shape)
-    transform = TemplateTransform(random_pose(rng) @ person.affine, forward=field, inverse=invert(field))
-    volumes = _voxel_volumes(person.labels, field) * np.float32(np.linalg.det(person.affine))
+        to_atlas = _after(person.to_atlas, plan_atrophy(person.labels, rates))
+        volumes = voxel_volumes(person.labels, to_atlas, person.to_person) * np.float32(np.linalg.det(person.affine))
+    # Atrophy moves nothing by more than some tenths of a millimetre, so the way there can do without it.
+    transform = TemplateTransform(random_pose(rng) @ person.affine, forward=person.to_person, inverse=to_atlas)
     labels = np.asarray(person.labels.dataobj)
     numbers = lesion_map(person.lesions, labels.shape, follow_up=years > 0)
     of_class = np.bincount(labels.ravel(), weights=volumes.ravel(), minlength=max(INTRACRANIAL) + 1)
@@ -156,46 +164,24 @@ def random_pose(rng: np.random.Generator, spread: float = 1.0) -> NDArray[np.flo
     return np.asarray(nib.affines.from_matvec(nib.eulerangles.euler2mat(*angles), shift), dtype=np.float64)
 
 
-def _random_shape(labels: nib.Nifti1Image, rng: np.random.Generator) -> nib.Nifti1Image:
-    affine, shape = _coarse_grid(labels, SHAPE_VOXEL_SIZE_MM)
-    spacing = float(nib.affines.voxel_sizes(affine)[0])
-    field = np.stack([SHAPE_STRENGTH_MM * smooth_noise(shape, spacing, SHAPE_SIGMA_MM, rng) for _ in range(3)], axis=-1)
-    return nib.Nifti1Image(field, affine)
+def _random_shape(labels: nib.Nifti1Image, rng: np.random.Generator) -> tuple[nib.Nifti1Image, nib.Nifti1Image]:
+    """Draw the displacement from a person to the atlas, on the grid of displacements, and its inverse, coarser."""
+    factor = max(SHAPE_VOXEL_SIZE_MM / float(nib.affines.voxel_sizes(labels.affine)[0]), 1.0)
+    coarse = labels.affine @ nib.affines.from_matvec(np.eye(3) * factor, np.zeros(3))
+    shape = [int(np.ceil((length - 1) / factor)) + 1 for length in labels.shape]
+    spacing = float(nib.affines.voxel_sizes(coarse)[0])
+    knots = np.stack([SHAPE_STRENGTH_MM * smooth_noise(shape, spacing, SHAPE_SIGMA_MM, rng) for _ in range(3)], axis=-1)
+    affine, fine_shape = field_grid(labels)
+    fine = [
+        np.asarray(resample_to_grid(nib.Nifti1Image(part, coarse), fine_shape, affine, order=3).dataobj)
+        for part in np.moveaxis(knots, -1, 0)
+    ]
+    to_atlas = nib.Nifti1Image(np.stack(fine, axis=-1).astype(np.float32), affine)
+    return to_atlas, invert(nib.Nifti1Image(knots, coarse))
 
 
-def _coarse_grid(labels: nib.Nifti1Image, voxel_size_mm: float) -> tuple[NDArray[np.float64], tuple[int, int, int]]:
-    """Grid of about ``voxel_size_mm``, no finer than the labels', that covers them."""
-    factor = max(voxel_size_mm / float(nib.affines.voxel_sizes(labels.affine)[0]), 1.0)
-    x, y, z = (int(np.ceil((length - 1) / factor)) + 1 for length in labels.shape)
-    return labels.affine @ nib.affines.from_matvec(np.eye(3) * factor, np.zeros(3)), (x, y, z)
-
-
-def _then(first: nib.Nifti1Image, second: nib.Nifti1Image) -> nib.Nifti1Image:
+def _after(first: nib.Nifti1Image, second: nib.Nifti1Image) -> nib.Nifti1Image:
     """Displacement of moving by ``first`` and from there by ``second``, on the grid of ``first``."""
     vectors = np.asarray(first.dataobj, dtype=np.float32)
     points = world_points(np.ones(vectors.shape[:3], dtype=bool), first.affine) + vectors.reshape(-1, 3)
     return nib.Nifti1Image(vectors + sample_field(second, points).reshape(vectors.shape), first.affine)
-
-
-def _voxel_volumes(labels: nib.Nifti1Image, field: nib.Nifti1Image) -> NDArray[np.float32]:
-    """Volume in mm3 that each intracranial voxel has after the displacement; zero elsewhere."""
-    inside = np.isin(np.asarray(labels.dataobj), INTRACRANIAL)
-    (box,) = ndimage.find_objects(inside.astype(np.int8))
-    corner = nib.affines.from_matvec(np.eye(3), [part.start for part in box])
-    to_field = np.linalg.inv(field.affine) @ labels.affine @ corner
-    spacing = np.float32(nib.affines.voxel_sizes(labels.affine)[0])
-    matrix, offset = nib.affines.to_matvec(to_field)
-    vectors = np.asarray(field.dataobj, dtype=np.float32)
-    rows = []
-    for axis in range(3):
-        moved = ndimage.affine_transform(
-            vectors[..., axis], matrix, offset, inside[box].shape, order=1, mode="nearest", output=np.float32
-        )
-        row = [np.asarray(part, dtype=np.float32) for part in np.gradient(moved / spacing)]
-        row[axis] += 1.0
-        rows.append(row)
-    (a, b, c), (d, e, f), (g, h, i) = rows
-    determinant = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
-    volumes = np.zeros(inside.shape, dtype=np.float32)
-    volumes[box] = np.where(inside[box], determinant * spacing**3, 0.0)
-    return volumes

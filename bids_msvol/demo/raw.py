@@ -50,9 +50,9 @@ README = """# Synthetic people with multiple sclerosis
 
 T1w and FLAIR images of {people}, all of them made by a program ({program}).
 No real person is in this dataset. Each head is a random sample of an average atlas of the head, with its own folds,
-size and shape. People with multiple sclerosis have lesions and lose brain tissue between the visits; at the second visit
-some lesions are new and one has grown. What is true of every head is in `derivatives/truth`, to be compared with what a
-program measures.
+size and shape. People with multiple sclerosis have lesions and lose brain tissue between the visits; at the second
+visit some lesions are new and one has grown. What is true of every head is in `derivatives/truth`, to be compared with
+what a program measures.
 
 The images are for trying out and testing programs; nothing can be learned from them about the disease.
 """

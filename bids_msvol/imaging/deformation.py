@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from bids_msvol.imaging.grids import TrilinearSampler
+from bids_msvol.imaging.grids import sample_trilinear
 
 LONGEST_STEP_VOXELS = 0.6
 """Longest displacement of one iteration, in voxels of the level: keeps every update invertible."""
@@ -168,8 +168,7 @@ def _grid(shape: Sequence[int]) -> NDArray[np.float32]:
 
 
 def _warp(maps: NDArray[np.float32], grid: NDArray[np.float32], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    sampler = TrilinearSampler((grid + vectors).reshape(-1, 3), maps.shape[:3])
-    return sampler(maps).reshape(*grid.shape[:3], maps.shape[3])
+    return sample_trilinear(maps, (grid + vectors).reshape(-1, 3)).reshape(*grid.shape[:3], maps.shape[3])
 
 
 def _coarsen(
@@ -194,4 +193,4 @@ def _field_on_grid(
     to_field = (np.linalg.inv(displacement.affine) @ affine).astype(np.float32)
     coordinates = _grid(shape).reshape(-1, 3) @ to_field[:3, :3].T + to_field[:3, 3]
     vectors = np.asarray(displacement.dataobj, dtype=np.float32)
-    return TrilinearSampler(coordinates, vectors.shape[:3])(vectors).reshape(*shape, 3)
+    return sample_trilinear(vectors, coordinates).reshape(*shape, 3)

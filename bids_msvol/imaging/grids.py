@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,9 @@ from scipy import ndimage
 
 ISOTROPY_TOLERANCE_MM = 0.02
 """An image whose voxel edges are all within this of the working voxel size is not resampled."""
+
+THREADS = 2
+"""Threads that interpolate; the result does not depend on their number."""
 
 SAMPLER_CHUNK = 1 << 15
 """Points interpolated at a time: small enough for the cache."""
@@ -78,44 +83,54 @@ def voxel_volume_mm3(affine: NDArray[np.float64]) -> float:
 
 def world_points(mask: NDArray[np.bool_], affine: NDArray[np.float64]) -> NDArray[np.float32]:
     """World coordinates (n, 3), in mm, of the true voxels of ``mask`` in C order."""
-    indices = np.argwhere(mask).astype(np.float32)
-    return (indices @ affine[:3, :3].T.astype(np.float32) + affine[:3, 3].astype(np.float32)).astype(np.float32)
+    indices = np.nonzero(mask)
+    points = np.empty((len(indices[0]), 3), dtype=np.float32)
+    for axis in range(3):
+        points[:, axis] = affine[axis, 3]
+        for source in range(3):
+            if affine[axis, source] != 0.0:
+                points[:, axis] += indices[source] * np.float32(affine[axis, source])
+    return points
 
 
-class TrilinearSampler:
-    """Trilinear interpolation of many maps at the same points, the weights computed once.
+def sample_trilinear(maps: NDArray[np.generic], coordinates: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Interpolate one or many maps at the same points.
 
     Parameters
     ----------
+    maps
+        (x, y, z) or (x, y, z, channel).
     coordinates
-        Voxel coordinates (n, 3) in the maps; points outside take the value of the nearest edge voxel.
-    shape
-        Shape of the maps.
-    """
+        Voxel coordinates (n, 3); points outside take the value of the nearest edge.
 
-    def __init__(self, coordinates: NDArray[np.float32], shape: tuple[int, ...]) -> None:
-        # Just short of the last voxel, so that the upper neighbour exists.
-        upper = np.asarray(shape, dtype=np.float32) - 1.001
-        clipped = np.clip(coordinates, 0.0, upper)
+    Returns
+    -------
+    numpy.ndarray
+        (n,) or (n, channel).
+    """
+    shape = maps.shape[:3]
+    flat = maps.reshape(-1, *maps.shape[3:])
+    # Just short of the last voxel, so that the upper neighbour exists.
+    upper = np.asarray(shape, dtype=np.float32) - np.float32(1.001)
+    strides = (shape[1] * shape[2], shape[2], 1)
+    result = np.empty((len(coordinates), *maps.shape[3:]), dtype=np.float32)
+
+    def interpolate(start: int) -> None:
+        part = slice(start, start + SAMPLER_CHUNK)
+        clipped = np.clip(coordinates[part], 0.0, upper)
         base = clipped.astype(np.int32)
-        fraction = (clipped - base).astype(np.float32)
-        lower_index = np.ravel_multi_index(tuple(base.T), shape).astype(np.int32)
-        strides = (shape[1] * shape[2], shape[2], 1)
-        self._corners = []
+        above = clipped - base
+        below = np.float32(1.0) - above
+        index = base[:, 0] * strides[0] + base[:, 1] * strides[1] + base[:, 2]
+        total = np.zeros((len(base), *maps.shape[3:]), dtype=np.float32)
         for corner in np.ndindex(2, 2, 2):
             weight = np.ones(len(base), dtype=np.float32)
-            for axis, is_upper in enumerate(corner):
-                weight *= fraction[:, axis] if is_upper else 1.0 - fraction[:, axis]
-            self._corners.append((lower_index + np.int32(np.dot(corner, strides)), weight))
+            for axis, is_above in enumerate(corner):
+                weight *= above[:, axis] if is_above else below[:, axis]
+            values = np.take(flat, index + int(np.dot(corner, strides)), axis=0).astype(np.float32, copy=False)
+            total += values * weight.reshape(-1, *(1,) * (values.ndim - 1))
+        result[part] = total
 
-    def __call__(self, maps: NDArray[np.generic]) -> NDArray[np.float32]:
-        """Return the values at the points: (n,) for one map (x, y, z), (n, channels) for maps (x, y, z, channels)."""
-        flat = maps.reshape(-1, *maps.shape[3:])
-        result = np.zeros((len(self._corners[0][0]), *maps.shape[3:]), dtype=np.float32)
-        for start in range(0, len(result), SAMPLER_CHUNK):
-            part = slice(start, start + SAMPLER_CHUNK)
-            for index, weight in self._corners:
-                values = np.take(flat, index[part], axis=0).astype(np.float32)
-                values *= weight[part].reshape(-1, *(1,) * (values.ndim - 1))
-                result[part] += values
-        return result
+    with ThreadPoolExecutor(THREADS) as threads:
+        list(threads.map(interpolate, range(0, len(coordinates), SAMPLER_CHUNK)))
+    return result

@@ -42,9 +42,9 @@ class Limits:
 METRICS: Mapping[str, Limits] = {
     "cnr_gm_wm": Limits(1.8, 0.8, "below", "grey and white matter are hard to tell apart"),
     "snr_wm": Limits(10.0, 4.0, "below", "the image is noisy"),
-    "bias_range_pct": Limits(80.0, 300.0, "above", "the brightness of the image varies strongly across the head"),
+    "bias_range_pct": Limits(150.0, 500.0, "above", "the brightness of the image varies strongly across the head"),
     "affine_scale": Limits(None, None, "above", ""),
-    "prior_agreement": Limits(0.80, 0.65, "below", "the deformed atlas and the image disagree about the tissues"),
+    "prior_agreement": Limits(0.58, 0.48, "below", "the deformed atlas and the image disagree about the tissues"),
     "jacobian_min": Limits(0.05, 0.0, "below", "the deformation of the atlas is extreme"),
     "mean_displacement_mm": Limits(8.0, 14.0, "above", "the head had to be deformed far to match the atlas"),
     "brain_cut_pct": Limits(0.3, 3.0, "above", "part of the brain lies outside the image"),

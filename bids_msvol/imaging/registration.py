@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from bids_msvol.imaging.grids import TrilinearSampler, conform
+from bids_msvol.imaging.grids import conform, sample_trilinear
 
 if TYPE_CHECKING:
     import ants
@@ -248,8 +248,7 @@ def _apply_affine(matrix: NDArray[np.float64], points: NDArray[np.float32]) -> N
 def sample_field(field: nib.Nifti1Image, points: NDArray[np.float32]) -> NDArray[np.float32]:
     """Displacement (n, 3) at world points (n, 3)."""
     vectors = np.asarray(field.dataobj)
-    sampler = TrilinearSampler(_apply_affine(np.linalg.inv(field.affine), points), vectors.shape[:3])
-    return sampler(vectors)
+    return sample_trilinear(vectors, _apply_affine(np.linalg.inv(field.affine), points))
 
 
 def _quantise(image: nib.Nifti1Image) -> NDArray[np.int64]:

@@ -13,11 +13,11 @@ from scipy import ndimage
 
 from bids_msvol.atlas.head import HeadAtlas
 from bids_msvol.atlas.labels import (
-    AIR, CORD, CORTICAL_BONE, CSF, INTRACRANIAL, MARROW, REGISTRATION_GROUPS, SOFT_TISSUE, SPINAL_FLUID, VEINS_AND_DURA,
+    AIR, CORD, CORTICAL_BONE, CSF, INTRACRANIAL, MARROW, SOFT_TISSUE, SPINAL_FLUID, VEINS_AND_DURA,
 )
 from bids_msvol.imaging.bias import BiasField, flat_field
-from bids_msvol.imaging.deformation import COARSE_TO_FINE, Level, deform, invert
-from bids_msvol.imaging.grids import TrilinearSampler, world_points
+from bids_msvol.imaging.deformation import Level, deform, invert
+from bids_msvol.imaging.grids import sample_trilinear, world_points
 from bids_msvol.imaging.mixture import Mixture, Tissue, fit_mixture
 from bids_msvol.imaging.registration import TemplateTransform, sample_field
 
@@ -30,8 +30,8 @@ TISSUES: tuple[Tissue, ...] = (
     Tissue("hippocampus and amygdala", (17, 53, 18, 54), "gray", in_bias=True),
     Tissue("caudate and accumbens", (11, 50, 26, 58), "gray", in_bias=True),
     Tissue("putamen", (12, 51), "gray", in_bias=True),
-    Tissue("thalamus", (10, 49), "deep", in_bias=True),
-    Tissue("pallidum", (13, 52), "deep", in_bias=True),
+    Tissue("thalamus", (10, 49), "deep", components=2, in_bias=True),
+    Tissue("pallidum", (13, 52), "white", in_bias=True),
     Tissue("ventricles", (4, 43, 5, 44, 14, 15), "fluid"),
     Tissue("fluid", (CSF, SPINAL_FLUID), "fluid"),
     Tissue("veins and dura", (VEINS_AND_DURA,), "veins", components=2),
@@ -42,22 +42,44 @@ TISSUES: tuple[Tissue, ...] = (
 
 GROUPS: tuple[tuple[str, ...], ...] = (
     ("cortex", "hippocampus and amygdala"),
-    ("cerebral white matter",),
+    ("cerebral white matter", "pallidum"),
     ("ventricles",),
     ("fluid",),
     ("caudate and accumbens", "putamen"),
-    ("thalamus", "pallidum"),
+    ("thalamus",),
     ("cerebellar cortex",),
     ("cerebellar white matter", "brainstem"),
     ("veins and dura", "bone and air", "soft tissue and marrow"),
 )
-"""Channels of the deformable registration, as tissues."""
+"""Channels of the deformable registration, as tissues. The pallidum is as bright as white matter on many scanners."""
 
 OUTSIDE = 8
 """Position in ``GROUPS`` of what is not inside the skull."""
 
+MIXED: tuple[tuple[str, str], ...] = (
+    ("cerebral white matter", "cortex"),
+    ("cortex", "fluid"),
+    ("cerebral white matter", "ventricles"),
+    ("caudate and accumbens", "ventricles"),
+    ("thalamus", "ventricles"),
+    ("hippocampus and amygdala", "ventricles"),
+    ("hippocampus and amygdala", "fluid"),
+    ("cerebral white matter", "hippocampus and amygdala"),
+    ("cerebral white matter", "caudate and accumbens"),
+    ("cerebral white matter", "putamen"),
+    ("cerebellar white matter", "cerebellar cortex"),
+    ("cerebellar cortex", "fluid"),
+    ("cerebellar cortex", "ventricles"),
+    ("brainstem", "fluid"),
+    ("brainstem", "ventricles"),
+)
+"""Tissues that share voxels along their borders, where the difference in brightness is worth the effort."""
+
 MARGIN_MM = 10.0
 """How far beyond the intracranial cavity the model looks."""
+
+FINAL_MARGIN_MM = 5.0
+"""The same once the atlas is deformed onto the image."""
 
 AFFINE_BLUR_MM = 3.0
 """Gaussian blur of the priors while only the affine is known."""
@@ -139,29 +161,29 @@ def segment(
     """
     frame = _Frame.around_cavity(atlas)
     priors = frame.crop(tissue_maps(atlas))
+    groups = np.stack([priors[..., _tissue_indices(group)].sum(axis=-1) for group in GROUPS], axis=-1)
     transform = TemplateTransform(affine)
-    data = _positive(np.asarray(image.dataobj), skull_stripped)
-    log_data = nib.Nifti1Image(np.log(data), image.affine)
-    valid = np.asarray(image.dataobj) > 0 if skull_stripped else np.ones(data.shape, dtype=bool)
+    data = np.asarray(image.dataobj)
+    log_data = nib.Nifti1Image(np.log(_positive(data, skull_stripped)), image.affine)
+    valid = data > 0 if skull_stripped else np.ones(data.shape, dtype=bool)
 
-    blurred = np.stack([ndimage.gaussian_filter(priors[..., channel], AFFINE_BLUR_MM) for channel in range(priors.shape[3])], axis=-1)
+    blurred = ndimage.gaussian_filter(priors, (AFFINE_BLUR_MM, AFFINE_BLUR_MM, AFFINE_BLUR_MM, 0.0))
     model: BrightnessModel | None = None
-    target = np.stack([priors[..., _tissue_indices(group)].sum(axis=-1) for group in GROUPS], axis=-1)
     for maps, stride, levels in (
-        (blurred, 3, COARSE_TO_FINE),
-        (priors, 2, (Level(4.0, 12), Level(2.0, 12))),
-        (priors, 2, (Level(2.0, 12),)),
+        (blurred, 3, (Level(8.0, 30), Level(4.0, 25))),
+        (priors, 2, (Level(4.0, 15), Level(2.0, 15))),
+        (priors, 2, (Level(2.0, 15),)),
     ):
-        near = _cavity_mask(log_data, frame, priors, transform) & valid
+        near = _cavity_mask(log_data, frame, groups, transform, MARGIN_MM) & valid
         model = _fit(log_data, near, frame, maps, transform, model, stride)
-        seen = _group_responsibilities(log_data, valid, frame, maps, transform, model)
-        inverse = deform(seen, target, frame.affine, levels=levels, start=transform.inverse, weight=seen.sum(axis=-1))
+        seen = _group_responsibilities(log_data, valid, frame, groups, maps, transform, model)
+        inverse = deform(seen, groups, frame.affine, levels=levels, start=transform.inverse, weight=seen.sum(axis=-1))
         transform = TemplateTransform(affine, invert(inverse), inverse)
-    agreement = _agreement(seen, target, frame, transform)
-    near = _cavity_mask(log_data, frame, priors, transform) & valid
+    agreement = _agreement(seen, groups, frame, transform)
+    near = _cavity_mask(log_data, frame, groups, transform, FINAL_MARGIN_MM) & valid
     model = _fit(log_data, near, frame, priors, transform, model, 2)
     posteriors = _structure_posteriors(log_data, near, frame, atlas, transform, model)
-    corrected = nib.Nifti1Image(np.asarray(image.dataobj) * np.exp(-model.bias.log_field()), image.affine)
+    corrected = nib.Nifti1Image(data * np.exp(-model.bias.log_field()), image.affine)
     return Segmentation(near, atlas.classes, posteriors, model, transform, corrected, agreement)
 
 
@@ -194,9 +216,6 @@ class _Frame:
         inverse = np.linalg.inv(self.affine).astype(np.float32)
         return points_mm @ inverse[:3, :3].T + inverse[:3, 3]
 
-    def points_mm(self) -> NDArray[np.float32]:
-        return world_points(np.ones(self.shape, dtype=bool), self.affine)
-
 
 def _positive(data: NDArray[np.float32], skull_stripped: bool) -> NDArray[np.float32]:
     """Keep the logarithm finite: nothing is darker than a hundredth of the bright tissue."""
@@ -214,24 +233,36 @@ def _sample(
 ) -> NDArray[np.float32]:
     """Prior (n, channel) at subject points, every channel with its floor, normalised."""
     located = frame.voxels(transform.subject_to_template(points))
-    priors = TrilinearSampler(located, frame.shape)(maps)
-    total = priors.sum(axis=1, keepdims=True)
-    priors += np.float32(PRIOR_FLOOR / maps.shape[3]) * np.maximum(total, np.float32(1e-6))
+    return _with_floor(sample_trilinear(maps, located))
+
+
+def _with_floor(priors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Normalise priors (n, channel) to sum one, with a little of everything everywhere."""
+    priors /= priors.sum(axis=1, keepdims=True) + np.float32(1e-6)
+    priors += np.float32(PRIOR_FLOOR / priors.shape[1])
     priors /= priors.sum(axis=1, keepdims=True)
     return priors
 
 
+def _near_cavity(groups: NDArray[np.float32], margin_mm: float) -> NDArray[np.bool_]:
+    """Voxels of the frame (1 mm) within a margin of the intracranial cavity."""
+    return np.asarray(ndimage.distance_transform_edt(groups[..., OUTSIDE] > 0.9) < margin_mm)
+
+
 def _cavity_mask(
-    image: nib.Nifti1Image, frame: _Frame, priors: NDArray[np.float32], transform: TemplateTransform
+    image: nib.Nifti1Image,
+    frame: _Frame,
+    groups: NDArray[np.float32],
+    transform: TemplateTransform,
+    margin_mm: float,
 ) -> NDArray[np.bool_]:
-    """Voxels within the margin of the deformed intracranial cavity."""
-    outside = priors[..., _tissue_indices(GROUPS[OUTSIDE])].sum(axis=-1)
-    allowed = (ndimage.distance_transform_edt(outside > 0.9) < MARGIN_MM).astype(np.float32)
+    """Voxels of the image within a margin of the deformed intracranial cavity, to the nearest two voxels."""
+    allowed = _near_cavity(groups, margin_mm).astype(np.float32)
     sparse = np.zeros(image.shape, dtype=bool)
     sparse[::2, ::2, ::2] = True
     located = frame.voxels(transform.subject_to_template(world_points(sparse, image.affine)))
     inside = np.all((located >= 0) & (located <= np.asarray(frame.shape) - 1), axis=1)
-    values = TrilinearSampler(located, frame.shape)(allowed) * inside
+    values = sample_trilinear(allowed, located) * inside
     coarse = values.reshape([-(-length // 2) for length in image.shape]) > 0.5
     for axis in range(3):
         coarse = np.repeat(coarse, 2, axis=axis)
@@ -254,7 +285,7 @@ def _fit(
     priors = _sample(maps, frame, transform, world_points(sparse, log_image.affine))
     bias = start.bias if start else flat_field(log_data.shape, nib.affines.voxel_sizes(log_image.affine))
     mixture, bias = fit_mixture(
-        TISSUES, log_data[sparse], priors, np.argwhere(sparse), bias, start.mixture if start else None
+        TISSUES, MIXED, log_data[sparse], priors, np.argwhere(sparse), bias, start.mixture if start else None
     )
     return BrightnessModel(mixture, bias)
 
@@ -263,39 +294,43 @@ def _group_responsibilities(
     log_image: nib.Nifti1Image,
     valid: NDArray[np.bool_],
     frame: _Frame,
+    groups: NDArray[np.float32],
     maps: NDArray[np.float32],
     transform: TemplateTransform,
     model: BrightnessModel,
 ) -> NDArray[np.float32]:
-    """Responsibility of each registration group on the frame of the affine (x, y, z, group); zero where nothing is seen."""
-    points = frame.points_mm()
+    """What the image shows, on the frame after the affine: (x, y, z, group), zero where nothing is seen.
+
+    Far from the cavity everything is outside, whatever its brightness.
+    """
+    near = _near_cavity(groups, MARGIN_MM)
+    points = world_points(near, frame.affine)
     matrix = (np.linalg.inv(log_image.affine) @ transform.affine).astype(np.float32)
     located = points @ matrix[:3, :3].T + matrix[:3, 3]
     inside = np.all((located >= 0) & (located <= np.asarray(log_image.shape, dtype=np.float32) - 1), axis=1)
-    sampler = TrilinearSampler(located, log_image.shape)
-    values = np.exp(sampler(np.asarray(log_image.dataobj) - model.bias.log_field()))
-    inside &= sampler(valid.astype(np.float32)) > 0.5
+    inside &= sample_trilinear(valid.view(np.uint8), located) > 0.5
+    values = np.exp(sample_trilinear(np.asarray(log_image.dataobj) - model.bias.log_field(), located))
     displaced = points if transform.inverse is None else points + sample_field(transform.inverse, points)
-    posterior = TrilinearSampler(frame.voxels(displaced), frame.shape)(maps)
-    posterior += np.float32(PRIOR_FLOOR)
-    posterior *= model.mixture.likelihood(values)
+    posterior = model.mixture.evidence(values, _with_floor(sample_trilinear(maps, frame.voxels(displaced))))
     posterior /= posterior.sum(axis=1, keepdims=True) + np.float32(1e-30)
     posterior[~inside] = 0.0
-    groups = np.stack([posterior[:, _tissue_indices(group)].sum(axis=1) for group in GROUPS], axis=1)
-    return groups.reshape(*frame.shape, len(GROUPS))
+    result = np.zeros((*frame.shape, len(GROUPS)), dtype=np.float32)
+    result[~near, OUTSIDE] = 1.0
+    for channel, group in enumerate(GROUPS):
+        result[near, channel] = posterior[:, _tissue_indices(group)].sum(axis=1)
+    return result
 
 
 def _agreement(
-    seen: NDArray[np.float32], target: NDArray[np.float32], frame: _Frame, transform: TemplateTransform
+    seen: NDArray[np.float32], groups: NDArray[np.float32], frame: _Frame, transform: TemplateTransform
 ) -> float:
     """Mean prior probability of the tissue that the image shows, inside the cavity."""
-    points = frame.points_mm()
+    inside = groups[..., OUTSIDE] < 0.5
+    points = world_points(inside, frame.affine)
     displaced = points if transform.inverse is None else points + sample_field(transform.inverse, points)
-    expected = TrilinearSampler(frame.voxels(displaced), frame.shape)(target)
-    shown = seen.reshape(expected.shape)
-    inside = 1.0 - expected[:, OUTSIDE]
-    weight = inside * shown.sum(axis=1)
-    return float(np.sum(weight * np.sum(shown * expected, axis=1)) / max(float(weight.sum()), 1.0))
+    expected = sample_trilinear(groups, frame.voxels(displaced))
+    shown = seen[inside]
+    return float(np.sum(shown * expected) / max(float(shown.sum()), 1.0))
 
 
 def _structure_posteriors(
@@ -311,12 +346,15 @@ def _structure_posteriors(
     values = np.exp(np.asarray(log_image.dataobj)[mask] - model.bias.log_at(indices))
     maps = np.ascontiguousarray(np.moveaxis(atlas.maps[(slice(None), *frame.box)], 0, -1))
     located = frame.voxels(transform.subject_to_template(world_points(mask, log_image.affine)))
-    priors = TrilinearSampler(located, frame.shape)(maps)
-    priors += np.float32(PRIOR_FLOOR * 255.0 / len(atlas.classes))
-    priors /= priors.sum(axis=1, keepdims=True)
-    owner = [next(index for index, tissue in enumerate(TISSUES) if number in tissue.members) for number in atlas.classes]
-    evidence = priors * model.mixture.likelihood(values)[:, owner]
-    evidence += np.float32(1e-30)
+    priors = _with_floor(sample_trilinear(maps, located))
+    owner = np.array(
+        [next(index for index, tissue in enumerate(TISSUES) if number in tissue.members) for number in atlas.classes]
+    )
+    tissue_priors = np.stack([priors[:, owner == index].sum(axis=1) for index in range(len(TISSUES))], axis=1)
+    evidence = model.mixture.evidence(values, tissue_priors)
+    evidence /= tissue_priors
+    # A structure takes the part of its tissue that its prior has.
+    evidence = priors * evidence[:, owner] + np.float32(1e-30)
     posterior = evidence / evidence.sum(axis=1, keepdims=True)
     for _ in range(NEIGHBOUR_ROUNDS):
         posterior = evidence * np.exp(np.float32(NEIGHBOUR_WEIGHT) * _neighbour_sum(posterior, mask))

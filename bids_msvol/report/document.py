@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from bids_msvol.report.measured_error import MeasuredError
 
 
-def write_report(
-    outputs: ParticipantOutputs, path: Path, *, errors: Sequence[str] = (), measured_error: MeasuredError | None = None
-) -> Path:
+def write_report(outputs: ParticipantOutputs, path: Path, *, measured_error: MeasuredError | None = None) -> Path:
     """Write the report of a participant.
 
     Parameters
@@ -35,8 +33,6 @@ def write_report(
         The finished sessions, as read from disk.
     path
         The HTML file to write; replaced as a whole, so that a reader never meets half a report.
-    errors
-        Messages of steps that stopped, shown in the report.
     measured_error
         The measured error of the program; the one shipped with it if ``None``.
 
@@ -53,19 +49,17 @@ def write_report(
         If the disk is full.
     """
     error = load_measured_error() if measured_error is None else measured_error
-    html = render_report(outputs, build_sections(outputs, errors=errors, measured_error=error))
+    html = render_report(outputs, build_sections(outputs, measured_error=error))
     write_text(path, html)
     return path
 
 
-def build_sections(
-    outputs: ParticipantOutputs, *, errors: Sequence[str], measured_error: MeasuredError
-) -> tuple[Section, ...]:
+def build_sections(outputs: ParticipantOutputs, *, measured_error: MeasuredError) -> tuple[Section, ...]:
     """Build all sections, in the order in which they are read; a section without data is left out."""
     sections = (
         build_summary_section(outputs),
         build_quality_section(outputs),
-        build_problem_section(outputs.skipped, errors),
+        build_problem_section(outputs),
         build_overlay_section(outputs),
         build_trend_section(outputs, measured_error),
         build_volume_section(outputs),
@@ -86,5 +80,5 @@ def render_report(outputs: ParticipantOutputs, sections: Sequence[Section]) -> s
         outputs=outputs,
         sections=sections,
         verdict=overall,
-        outcome=describe_outcome(outputs.sessions),
+        outcome=describe_outcome(outputs.sessions, outputs.failures),
     )

@@ -10,7 +10,7 @@ from bids_msvol.report.section import Section, render
 from bids_msvol.report.wording import describe_day, format_number, name_session
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from typing import Any
 
     from bids_msvol.bids.load import ParticipantOutputs, SessionOutputs
@@ -43,19 +43,12 @@ def build_input_section(outputs: ParticipantOutputs) -> Section:
     return Section("Images used, and why", "inputs", html)
 
 
-def build_problem_section(skipped: Sequence[IgnoredScan], errors: Sequence[str]) -> Section | None:
-    """Build the section on what could not be measured at all, or return ``None`` where there is nothing to tell.
-
-    Parameters
-    ----------
-    skipped
-        Sessions or files that could not be used.
-    errors
-        Messages of steps that stopped.
-    """
-    if not skipped and not errors:
+def build_problem_section(outputs: ParticipantOutputs) -> Section | None:
+    """Build the section on what could not be measured at all, or return ``None`` where there is nothing to tell."""
+    if not outputs.skipped and not outputs.failures:
         return None
-    return Section("Not measured", "problems", render("problems.html.j2", skipped=skipped, errors=errors))
+    html = render("problems.html.j2", skipped=outputs.skipped, failures=outputs.failures)
+    return Section("Not measured", "problems", html)
 
 
 def collect_inputs(session: SessionOutputs) -> SessionInputs:

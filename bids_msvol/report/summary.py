@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bids_msvol.bids.load import ParticipantOutputs, SessionOutputs
+    from bids_msvol.outcome import SessionFailure
 
 HEADLINE: tuple[str, ...] = ("WholeBrain", "TotalGray", "TotalWhite", "DeepGray", "Ventricles")
 """Volumes shown first, besides eTIV and the parenchymal fraction."""
@@ -57,8 +58,8 @@ def build_summary_section(outputs: ParticipantOutputs) -> Section:
     return Section("Main numbers", "numbers", html)
 
 
-def describe_outcome(sessions: Sequence[SessionOutputs]) -> tuple[str, ...]:
-    """Return the overall verdict as plain sentences, the worst first."""
+def describe_outcome(sessions: Sequence[SessionOutputs], failures: Sequence[SessionFailure] = ()) -> tuple[str, ...]:
+    """Return the overall verdict as plain sentences, the worst first, and then what could not be measured."""
     named = {
         verdict: [name_session(session) for session in sessions if session.verdict == verdict]
         for verdict in ("warn", "pass")
@@ -80,6 +81,9 @@ def describe_outcome(sessions: Sequence[SessionOutputs]) -> tuple[str, ...]:
         )
     if named["pass"]:
         sentences.append(f"{join_words(named['pass'])}: measured, and every quality check passed.")
+    if failures:
+        lost = join_words([failure.session for failure in failures])
+        sentences.append(f"{lost} could not be measured when last tried; the reason is under Not measured.")
     return tuple(sentences)
 
 

@@ -48,10 +48,12 @@ def test_errors_of_the_system_become_ours(tmp_path: Path, number: int, kind: typ
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
-    """A file in the way of a folder is an error for the user, not a crash."""
+    """A file in the way of a folder is an error for the user, which tidying up, failing there too, does not hide."""
     (tmp_path / "a").write_text("")
-    with pytest.raises(CannotCreateError):
+    with pytest.raises(CannotCreateError, match=r"b\.txt: cannot be written"):
         write_text(tmp_path / "a" / "b.txt", "x")
+    with pytest.raises(CannotCreateError, match=r"b\.txt: cannot be written"):
+        write_new_text(tmp_path / "a" / "b.txt", "x")
 
 
 def test_the_first_writer_wins(tmp_path: Path) -> None:

@@ -116,6 +116,14 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path, files: dict[str, 
     assert {path.name for path in (tmp_path / "out").iterdir()} == set(files)
 
 
+def test_the_work_folder_may_lie_in_the_output(tmp_path: Path) -> None:
+    """Intermediate files in the output folder are not taken for somebody else's data."""
+    make_dataset(tmp_path / "raw", {})
+    (tmp_path / "out" / "work" / "deep").mkdir(parents=True)
+    OutputDataset.create(make_config(tmp_path, work_dir=tmp_path / "out" / "work" / "deep"))
+    assert (tmp_path / "out" / "dataset_description.json").exists()
+
+
 def test_many_jobs_may_start_at_once(tmp_path: Path) -> None:
     """Of jobs with two settings that start together, those of one setting win, and the others are refused."""
     make_dataset(tmp_path / "raw", {})

@@ -15,6 +15,7 @@ from bids_msvol.bids.names import SessionFiles
 from bids_msvol.bids.outputs import OutputDataset, volume_rows, write_session, write_sessions_table
 from bids_msvol.bids.records import IgnoredScan, Subject
 from bids_msvol.bids.tables import SESSIONS, read_table
+from bids_msvol.bids.unmeasured import record_unmeasured
 from bids_msvol.config import Config, result_hash
 from bids_msvol.errors import DataError, NoInputError
 from bids_msvol.measurement import SessionMeasurement
@@ -24,14 +25,15 @@ from tests.bids.skeleton import make_config, make_dataset
 
 
 def write(tmp_path: Path, *measurements: SessionMeasurement) -> Config:
-    """Write a derivative dataset of these sessions, one participant each call of ``write_sessions_table``."""
+    """Write a derivative dataset of these sessions, as a run for each of them would."""
     make_dataset(tmp_path / "raw", {})
     config = make_config(tmp_path)
     OutputDataset.create(config)
     for made in measurements:
         write_session(made, config)
         skipped = (IgnoredScan("sub-01/ses-9", "it has no T1w"),)
-        write_sessions_table(Subject(made.session.subject, (made.session,), skipped), config)
+        record_unmeasured(Subject(made.session.subject, (made.session,), skipped), config, ())
+        write_sessions_table(config.output_dir, made.session.subject)
     return config
 
 

@@ -14,6 +14,7 @@ import pytest
 from bids_msvol.bids.load import ParticipantOutputs
 from bids_msvol.bids.records import IgnoredScan
 from bids_msvol.errors import CannotCreateError
+from bids_msvol.outcome import SessionFailure
 from bids_msvol.report import overlays
 from bids_msvol.report.document import build_sections, write_report
 from bids_msvol.report.measured_error import load_measured_error
@@ -113,7 +114,7 @@ def test_page_is_accessible(html: str) -> None:
 
 def test_sections_come_in_reading_order(two_sessions: ParticipantOutputs) -> None:
     """The numbers come first, then their quality and pictures; how they were made comes last."""
-    sections = build_sections(two_sessions, errors=(), measured_error=load_measured_error())
+    sections = build_sections(two_sessions, measured_error=load_measured_error())
     assert [section.anchor for section in sections] == [
         "numbers", "quality", "pictures", "sessions", "volumes", "error", "inputs", "methods", "versions",
     ]  # fmt: skip
@@ -150,8 +151,9 @@ def test_hostile_text_is_escaped(tmp_path: Path) -> None:
         template_space=attack,
     )
     quality = session.quality.assign(metric=attack, reason=attack)
-    outputs = replace(outputs, sessions=(replace(session, quality=quality),))
-    html = write_report(outputs, tmp_path / "report.html", errors=(attack,)).read_text(encoding="utf-8")
+    failures = (SessionFailure(attack, attack),)
+    outputs = replace(outputs, sessions=(replace(session, quality=quality),), failures=failures)
+    html = write_report(outputs, tmp_path / "report.html").read_text(encoding="utf-8")
     page = _Page(html)
     assert page.open == []
     assert "script" not in {tag for tag, _ in page.elements}
@@ -188,15 +190,15 @@ def test_single_session_without_dates(tmp_path: Path) -> None:
 
 
 def test_problems_are_shown_only_where_there_are_any(html: str, tmp_path: Path) -> None:
-    """Sessions that could not be used and steps that stopped have their own section, absent without them."""
+    """Sessions that could not be used or measured have their own section, absent without them, and a line on top."""
     assert 'id="problems"' not in html
     skipped = (IgnoredScan("sub-P1/ses-03", "no T1w image"),)
     outputs = make_participant(tmp_path, sessions=(("01", 0.0, "pass"),), skipped=skipped)
-    told = write_report(outputs, tmp_path / "report.html", errors=("ses-04: out of memory",)).read_text(
-        encoding="utf-8"
-    )
+    outputs = replace(outputs, failures=(SessionFailure("sub-P1_ses-04", "the image is cut short"),))
+    told = write_report(outputs, tmp_path / "report.html").read_text(encoding="utf-8")
     assert "no T1w image" in told
-    assert "ses-04: out of memory" in told
+    assert "the image is cut short" in told
+    assert told.index("sub-P1_ses-04 could not be measured") < told.index('id="numbers"')
 
 
 def test_unreadable_image_does_not_lose_the_report(tmp_path: Path) -> None:
