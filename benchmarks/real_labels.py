@@ -65,8 +65,8 @@ def run(options: Options) -> Findings:
         "structures against manual labels: median 0.7 to 0.9 (Patenaude 2011); icobrain dm: above 0.88 (Wittens 2021).",
         notes=(
             "FreeSurfer is a reference, not the truth: its labels follow its own surfaces, and a voxel at a border "
-            "counts whole. Corpus callosum counts as white matter, choroid plexus as ventricle. FreeSurfer does not label "
-            "the fluid around the brain, so it is not compared here.",
+            "counts whole. Corpus callosum counts as white matter, choroid plexus as ventricle. FreeSurfer has no label"
+            " for the fluid around the brain, so it is not compared here.",
         ),
         measures={"dice_real": Measure(data, len(heads), means)},
     )

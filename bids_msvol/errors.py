@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Errors a user can act on, and the exit codes they end in.
 
-Every error raised for a user carries three things: the file (or option) concerned, what is wrong with it, and what to do.
+Every error raised for a user carries three things: the file or option concerned, what is wrong, and what to do.
 The codes are those of the BIDS execution specification.
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -50,18 +51,24 @@ def run_participant(subject: Subject, config: Config) -> ParticipantOutcome:
     start = time.monotonic()
     cache = StepCache(participant_work_dir(config, subject.label), __version__)
     written, failures = 0, []
+    crash: Exception | None = None
     for session in subject.sessions:
         try:
             written += process_session(session, config, cache)
         except MSVolError as error:
             _logger.error("%s: %s", session.name, error)
             failures.append(SessionFailure(session.name, str(error), error.exit_code))
+        except Exception as error:  # an error of ours: the finished sessions still get their table and report
+            crash = error
+            break
     changed = record_unmeasured(subject, config, failures)
     report = report_path(config.output_dir, subject.label)
     finished = has_finished_session(config.output_dir, subject.label)
     if finished and (written or changed or not report.exists()):
         write_sessions_table(config.output_dir, subject.label)
         write_report(load_participant(config.output_dir, subject.label), report)
+    if crash is not None:
+        raise crash
     return ParticipantOutcome(
         subject.label,
         "failed" if failures else "done" if written else "unchanged",
@@ -91,6 +98,8 @@ def process_session(session: Session, config: Config, cache: StepCache) -> bool:
         image = load_image(session.t1w.path)
     with progress.step("measuring"):
         measured = cache.run("measure", lambda: measure_session(session, image, config), key=key).value
+        # Another visit, or an earlier place of the dataset, may hold the very same image.
+        measured = replace(measured, session=session)
     with progress.step("writing"):
         write_record(record, address, write_session(measured, config))
     return True
@@ -129,12 +138,12 @@ def measure_session(
         return nib.Nifti1Image(data, t1w.affine)
 
     conforming = (
-        f"The T1w image was brought to isotropic voxels of {config.resolution_mm:g} mm along its own axes; an image that had "
-        "them already was not resampled."
+        f"The T1w image was brought to isotropic voxels of {config.resolution_mm:g} mm along its own axes; one that "
+        "had them already was not resampled."
     )
     counting = (
-        "Volumes are sums of posterior probabilities, so that partial volume counts; the intracranial volume (eTIV) is the "
-        "sum of brain, ventricles and the fluid around the brain down to the lower end of the brainstem."
+        "Volumes are sums of posterior probabilities, so that partial volume counts; the intracranial volume (eTIV) is "
+        "the sum of brain, ventricles and the fluid around the brain down to the lower end of the brainstem."
     )
     return SessionMeasurement(
         session=session,

@@ -79,7 +79,7 @@ STRUCTURES: tuple[Structure, ...] = tuple(
         key=lambda structure: structure.index,
     )
 )
-"""Every label of ``*_seg-structures_dseg.nii.gz``, by number. ``CSF`` is the extra-ventricular fluid inside the skull."""
+"""Every label of ``*_seg-structures_dseg.nii.gz``. ``CSF`` is the extra-ventricular fluid inside the skull."""
 
 _CORTEX = (3, 42)
 _CEREBRAL_WHITE = (2, 41)
@@ -92,11 +92,19 @@ SUMS: tuple[Sum, ...] = (
     Sum("WholeBrain", _BRAIN, "all grey and white matter with the brainstem, without ventricles and without fluid"),
     Sum(
         "TotalGray",
-        tuple(structure.index for structure in STRUCTURES if structure.tissue == "GM" and structure.index not in (28, 60)),
+        tuple(
+            structure.index for structure in STRUCTURES if structure.tissue == "GM" and structure.index not in (28, 60)
+        ),
         "cerebral and cerebellar cortex and the deep grey structures",
     ),
-    Sum("TotalWhite", (*_CEREBRAL_WHITE, 7, 46), "cerebral and cerebellar white matter, without brainstem and ventral diencephalon"),
-    Sum("DeepGray", _DEEP_GRAY, "thalamus, caudate, putamen, pallidum, hippocampus, amygdala and accumbens, both sides"),
+    Sum(
+        "TotalWhite",
+        (*_CEREBRAL_WHITE, 7, 46),
+        "cerebral and cerebellar white matter, without brainstem and ventral diencephalon",
+    ),
+    Sum(
+        "DeepGray", _DEEP_GRAY, "thalamus, caudate, putamen, pallidum, hippocampus, amygdala and accumbens, both sides"
+    ),
     Sum("Cerebellum", _CEREBELLUM, "cerebellar cortex and white matter, both sides"),
     Sum("Ventricles", _VENTRICLES, "lateral, inferior lateral, third and fourth ventricles"),
 )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Learn the head atlas from whole-head label maps: ``python -m bids_msvol.atlas.build LABELMAPS ATLAS.npz``.
 
-Each map is aligned with the grey and white matter of the MNI152 template, then twice with the average of all maps so far,
+Each map is aligned with the grey and white matter of the MNI152 template, then twice with the average of all maps,
 by the same channels and the same registration that later align a patient, so that the atlas is as sharp as that
 registration deserves and no sharper. Every map counts twice, once mirrored: the atlas is symmetric.
 """
@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from bids_msvol.atlas.head import TYPICAL_T1W_INTENSITY, HeadAtlas, save_atlas
-from bids_msvol.atlas.labels import BRAIN, BRAIN_STEM, CLASSES, CSF, MIRROR, REGISTRATION_GROUPS, SOFT_TISSUE, SPINAL_FLUID
+from bids_msvol.atlas.labels import (
+    BRAIN,
+    BRAIN_STEM,
+    CLASSES,
+    CSF,
+    MIRROR,
+    REGISTRATION_GROUPS,
+    SOFT_TISSUE,
+    SPINAL_FLUID,
+)
 from bids_msvol.imaging.deformation import deform
 from bids_msvol.imaging.grids import resample_to_grid
 from bids_msvol.imaging.registration import TemplateTransform, register_affine
@@ -162,7 +171,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("labelmaps", type=Path, help="folder with the label maps (*.nii.gz)")
     parser.add_argument("atlas", type=Path, help="the .npz file to write")
-    parser.add_argument("--leave-out", nargs="*", default=[], metavar="NN", help="maps not used, by the end of their name")
+    parser.add_argument(
+        "--leave-out", nargs="*", default=[], metavar="NN", help="maps not used, by the end of their name"
+    )
     arguments = parser.parse_args()
     paths = [
         path

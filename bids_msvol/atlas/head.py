@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_msvol.atlas.labels import CLASSES, INTRACRANIAL, MIRROR
+from bids_msvol.imaging.grids import block_mean
 
 TEMPLATE_SPACE = "MNI152NLin2009aSym"
 """The space of the atlas: the symmetric, non-linear MNI152 average of 2009, version a."""
@@ -90,3 +91,13 @@ def save_atlas(atlas: HeadAtlas, path: Path) -> None:
     """Write the left half of a symmetric atlas, including the midsagittal plane."""
     half = atlas.maps[:, : (atlas.maps.shape[1] + 1) // 2]
     np.savez_compressed(path, maps=half, affine=atlas.affine, classes=np.asarray(CLASSES, dtype=np.int32))
+
+
+def coarsen_atlas(atlas: HeadAtlas, voxel_size_mm: float) -> HeadAtlas:
+    """Average blocks of voxels, as many as fit into ``voxel_size_mm``; the same atlas if none do."""
+    factor = int(voxel_size_mm / nib.affines.voxel_sizes(atlas.affine)[0] + 1e-3)
+    if factor <= 1:
+        return atlas
+    affine = atlas.affine @ nib.affines.from_matvec(np.eye(3) * factor, np.full(3, (factor - 1) / 2.0))
+    maps = np.stack([np.round(block_mean(values, factor)).astype(np.uint8) for values in atlas.maps])
+    return HeadAtlas(atlas.classes, maps, affine)

@@ -52,4 +52,4 @@ REGISTRATION_GROUPS: dict[str, tuple[int, ...]] = {
     "cerebellar white matter and brainstem": (7, 46, 16, 28, 60, CORD),
     "outside": (AIR, SOFT_TISSUE, VEINS_AND_DURA, CORTICAL_BONE, MARROW),
 }
-"""Channels of the deformable registration: what a T1w image can tell apart. The atlas is built with the same channels."""
+"""Channels of the deformable registration when the atlas is built: what a T1w image can tell apart."""

@@ -28,7 +28,8 @@ RAW_LINK = "raw"
 
 # A pattern with a trailing slash does not silence the validator.
 _IGNORED = (
-    "*.html", "figures", "**/figures", "log", "**/log", "*_xfm.*", "*_morph.*", "*_stat.*", "group", "work", "**/*.tmp-*",
+    "*.html", "figures", "**/figures", "log", "**/log", "*_xfm.*", "*_morph.*", "*_stat.*", "group", "work",
+    "**/*.tmp-*",
 )  # fmt: skip
 
 _DESCRIPTIONS = {

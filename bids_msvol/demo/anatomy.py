@@ -67,24 +67,6 @@ CEREBRUM = FoldedTissue(white=(2, 41), gray=(3, 42), wavelength_mm=12.0)
 CEREBELLUM = FoldedTissue(white=(7, 46), gray=(8, 47), wavelength_mm=6.0)
 
 
-def coarsen_atlas(atlas: HeadAtlas, voxel_size_mm: float) -> HeadAtlas:
-    """Average blocks of voxels, as many as fit into ``voxel_size_mm``; the same atlas if none do."""
-    factor = int(voxel_size_mm / nib.affines.voxel_sizes(atlas.affine)[0] + 1e-3)
-    if factor <= 1:
-        return atlas
-    affine = atlas.affine @ nib.affines.from_matvec(np.eye(3) * factor, np.full(3, (factor - 1) / 2.0))
-    maps = np.stack([np.round(block_mean(values, factor)).astype(np.uint8) for values in atlas.maps])
-    return HeadAtlas(atlas.classes, maps, affine)
-
-
-def block_mean(values: NDArray[np.generic], factor: int) -> NDArray[np.float32]:
-    """Average (x, y, z) over cubes of ``factor`` voxels; what does not fill a cube is left out."""
-    x, y, z = (length // factor for length in values.shape)
-    trimmed = values[: x * factor, : y * factor, : z * factor]
-    blocks = trimmed.reshape(x, factor, y, factor, z, factor)
-    return np.asarray(blocks.mean(axis=(1, 3, 5), dtype=np.float32))
-
-
 def sample_anatomy(atlas: HeadAtlas, rng: np.random.Generator) -> nib.Nifti1Image:
     """Draw one person's label map.
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from bids_msvol.atlas.labels import CSF, INTRACRANIAL
-from bids_msvol.demo.anatomy import block_mean
 from bids_msvol.demo.volumes import voxel_volumes
+from bids_msvol.imaging.grids import block_mean
 
 FIELD_VOXEL_SIZE_MM = 2.0
 """Grid of the displacement."""

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bids_msvol.atlas.head import HeadAtlas, load_atlas
-from bids_msvol.demo.anatomy import coarsen_atlas
+from bids_msvol.atlas.head import HeadAtlas, coarsen_atlas, load_atlas
 from bids_msvol.demo.clinical import DAYS_PER_YEAR, Appointment, Participant, draw_participant
 from bids_msvol.demo.person import Visit, make_person, make_visit, random_pose
 from bids_msvol.demo.protocol import PROTOCOL

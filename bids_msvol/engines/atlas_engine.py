@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from bids_msvol.atlas.head import TEMPLATE_SPACE, TYPICAL_T1W_INTENSITY, HeadAtlas, load_atlas
+from bids_msvol.atlas.head import TEMPLATE_SPACE, TYPICAL_T1W_INTENSITY, HeadAtlas, coarsen_atlas, load_atlas
 from bids_msvol.atlas.labels import BRAIN
 from bids_msvol.engines.structure_engine import StructurePosteriors
 from bids_msvol.imaging.brain import is_skull_stripped
@@ -17,10 +17,10 @@ from bids_msvol.imaging.quality import diagnose
 from bids_msvol.imaging.registration import register_affine
 from bids_msvol.imaging.structures import segment
 
-CAVITY_MARGIN_MM = 8
+CAVITY_MARGIN_MM = 8.0
 """How far around the intracranial cavity the affine registration looks: the skull, not the face or the neck."""
 
-BRAIN_MARGIN_MM = 4
+BRAIN_MARGIN_MM = 4.0
 """The same around a brain without skull."""
 
 
@@ -39,11 +39,13 @@ class AtlasEngine:
     def __call__(self, t1w: nib.Nifti1Image, *, seed: int) -> StructurePosteriors:
         """Segment a conformed T1w image; see `StructureEngine`."""
         atlas = self.atlas if self.atlas is not None else load_atlas()
+        atlas = coarsen_atlas(atlas, float(min(nib.affines.voxel_sizes(t1w.affine))))
+        spacing_mm = float(nib.affines.voxel_sizes(atlas.affine)[0])
         skull_stripped = is_skull_stripped(t1w)
         template = atlas.expected_image(TYPICAL_T1W_INTENSITY, BRAIN if skull_stripped else None)
-        margin = BRAIN_MARGIN_MM if skull_stripped else CAVITY_MARGIN_MM
-        cavity = np.asarray(atlas.intracranial_mask().dataobj) > 0
-        near = ndimage.binary_dilation(cavity, iterations=margin).astype(np.float32)
+        margin_mm = BRAIN_MARGIN_MM if skull_stripped else CAVITY_MARGIN_MM
+        beyond = np.asarray(atlas.intracranial_mask().dataobj) == 0
+        near = (ndimage.distance_transform_edt(beyond, spacing_mm) <= margin_mm).astype(np.float32)
         affine = register_affine(t1w, template, nib.Nifti1Image(near, template.affine), seed=seed).affine
         found = segment(t1w, atlas, affine, skull_stripped=skull_stripped)
         return StructurePosteriors(
@@ -62,14 +64,14 @@ class AtlasEngine:
 def _sentences(skull_stripped: bool) -> tuple[str, ...]:
     target = "brain-only template, the input having been skull-stripped" if skull_stripped else "whole-head template"
     return (
-        f"The image was aligned with a {target} in MNI152 space (Fonov 2009), drawn from the program's probabilistic head "
-        "atlas, by an exhaustive search for the pose and an affine transform that maximises mutual information "
+        f"The image was aligned with a {target} in MNI152 space (Fonov 2009), drawn from the probabilistic head "
+        "atlas of the program, by an exhaustive search for the pose and an affine transform that maximises mutual information "
         "(ANTs; Avants 2011).",
         "Tissue brightness and a smooth multiplicative bias field were estimated together by expectation-maximisation "
         "of a Gaussian mixture under the priors of the atlas (Van Leemput 1999; Ashburner 2005).",
         "The atlas was deformed onto the image by a diffeomorphic registration of nine tissue probability maps "
         "(Vercauteren 2009), in alternation with the brightness model.",
-        "Each voxel received the posterior probability of every structure from its brightness, the deformed priors and its "
-        "neighbours; the priors were learned from the whole-head label maps published with SynthSeg (Billot 2023) "
+        "Each voxel received the posterior probability of every structure from its brightness, the deformed priors and "
+        "its neighbours; the priors were learned from the whole-head label maps published with SynthSeg (Billot 2023) "
         "and follow the naming of FreeSurfer (Fischl 2002).",
     )

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-CUTOFF_MM = 35.0
-"""Shortest half-wavelength of the field. Arrays of small coils need one this short: at 60 mm, what is left of the field makes
-the two halves of real brains differ by up to 20 % (thalamus)."""
+CUTOFF_MM = 40.0
+"""Shortest half-wavelength of the field. Arrays of small coils need one this short: at 60 mm, what is left of the
+field makes the two halves of real brains differ by up to 20 % (thalamus)."""
 
-STIFFNESS = 0.002
+STIFFNESS = 0.004
 """Weight of the field's bending energy against the data, per voxel of data."""
 
 
@@ -91,7 +91,10 @@ def fit_bias(
     NeuroImage 26:839-851.
     """
     orders = field.coefficients.shape
-    rows = [_cosines(length, order)[indices[:, axis]] for axis, (length, order) in enumerate(zip(field.shape, orders, strict=True))]
+    rows = [
+        _cosines(length, order)[indices[:, axis]]
+        for axis, (length, order) in enumerate(zip(field.shape, orders, strict=True))
+    ]
     count = int(np.prod(orders))
     normal, right = np.zeros((count, count)), np.zeros(count)
     for start in range(0, len(indices), 20000):

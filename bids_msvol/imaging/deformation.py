@@ -87,9 +87,11 @@ def deform(
         small_moving, _ = _coarsen(moving, affine, factor)
         small_weight = _coarsen(weight[..., None], affine, factor)[0][..., 0] if weight is not None else None
         shape = small_fixed.shape[:3]
-        vectors = _field_on_grid(displacement, shape, level_affine) / np.float32(level.voxel_size_mm)
+        # The grid may not allow the level's voxel size exactly.
+        voxel_mm = np.float32(nib.affines.voxel_sizes(level_affine)[0])
+        vectors = _field_on_grid(displacement, shape, level_affine) / voxel_mm
         vectors = _iterate(small_fixed, small_moving, small_weight, vectors, level)
-        displacement = nib.Nifti1Image(vectors * np.float32(level.voxel_size_mm), level_affine)
+        displacement = nib.Nifti1Image(vectors * voxel_mm, level_affine)
     if displacement is None:
         raise ValueError("no levels and no start were given")
     return displacement
@@ -103,11 +105,11 @@ def invert(displacement: nib.Nifti1Image) -> nib.Nifti1Image:
     Chen et al. 2008, Medical Physics 35:81-88.
     """
     spacing = np.float32(nib.affines.voxel_sizes(displacement.affine)[0])
-    vectors = np.asarray(displacement.dataobj) / spacing
+    vectors = np.asarray(displacement.dataobj, dtype=np.float32) / spacing
     grid = _grid(vectors.shape[:3])
-    inverse = -vectors
+    inverse = np.negative(vectors)
     for _ in range(INVERSION_ITERATIONS):
-        inverse = -_warp(vectors, grid, inverse)
+        inverse = np.negative(_warp(vectors, grid, inverse))
     return nib.Nifti1Image(inverse * spacing, displacement.affine)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import nibabel as nib
@@ -12,9 +13,6 @@ from scipy import ndimage
 
 ISOTROPY_TOLERANCE_MM = 0.02
 """An image whose voxel edges are all within this of the working voxel size is not resampled."""
-
-THREADS = 2
-"""Threads that interpolate; the result does not depend on their number."""
 
 SAMPLER_CHUNK = 1 << 15
 """Points interpolated at a time: small enough for the cache."""
@@ -53,13 +51,15 @@ def conform(image: nib.Nifti1Image, voxel_size_mm: float = 1.0) -> nib.Nifti1Ima
         return canonical
     data = np.asarray(canonical.dataobj)
     factor = voxel_size_mm / spacing
-    sigma = np.where(factor > 1.0 + ISOTROPY_TOLERANCE_MM, NYQUIST_SIGMA * np.sqrt(np.maximum(factor**2 - 1.0, 0.0)), 0.0)
+    sigma = np.where(
+        factor > 1.0 + ISOTROPY_TOLERANCE_MM, NYQUIST_SIGMA * np.sqrt(np.maximum(factor**2 - 1.0, 0.0)), 0.0
+    )
     if np.any(sigma > 0):
         data = ndimage.gaussian_filter(data, sigma)
     shape = np.maximum(np.round(np.asarray(data.shape) * spacing / voxel_size_mm).astype(int), 1)
     # The outer faces of the two grids coincide, so the first voxel's centre moves by half the difference.
     offset = (factor - 1.0) / 2.0
-    resampled = ndimage.affine_transform(data, np.diag(factor), offset, tuple(shape), order=3, mode="nearest")
+    resampled = ndimage.affine_transform(data, np.diag(factor), offset, tuple(shape.tolist()), order=3, mode="nearest")
     resampled = np.clip(resampled, data.min(), data.max())
     affine = canonical.affine @ nib.affines.from_matvec(np.diag(factor), offset)
     return nib.Nifti1Image(resampled.astype(np.float32), affine)
@@ -72,8 +72,18 @@ def resample_to_grid(
     to_source = np.linalg.inv(image.affine) @ affine
     data = np.asarray(image.dataobj, dtype=np.float32)
     matrix, offset = nib.affines.to_matvec(to_source)
-    resampled = ndimage.affine_transform(data, matrix, offset, shape, order=order, mode="constant", cval=0.0)
+    resampled: NDArray[np.float32] = ndimage.affine_transform(
+        data, np.asarray(matrix), np.asarray(offset), shape, order=3 if order == 3 else 1, mode="constant", cval=0.0
+    )
     return nib.Nifti1Image(resampled, affine)
+
+
+def block_mean(values: NDArray[np.generic], factor: int) -> NDArray[np.float32]:
+    """Average (x, y, z) over cubes of ``factor`` voxels; what does not fill a cube is left out."""
+    x, y, z = (length // factor for length in values.shape)
+    trimmed = values[: x * factor, : y * factor, : z * factor]
+    blocks = trimmed.reshape(x, factor, y, factor, z, factor)
+    return np.asarray(blocks.mean(axis=(1, 3, 5), dtype=np.float32))
 
 
 def voxel_volume_mm3(affine: NDArray[np.float64]) -> float:
@@ -131,6 +141,12 @@ def sample_trilinear(maps: NDArray[np.generic], coordinates: NDArray[np.float32]
             total += values * weight.reshape(-1, *(1,) * (values.ndim - 1))
         result[part] = total
 
-    with ThreadPoolExecutor(THREADS) as threads:
+    with ThreadPoolExecutor(_threads()) as threads:
         list(threads.map(interpolate, range(0, len(coordinates), SAMPLER_CHUNK)))
     return result
+
+
+def _threads() -> int:
+    """Threads granted to numerical work; no result depends on their number."""
+    granted = os.environ.get("OMP_NUM_THREADS", "")
+    return int(granted) if granted.isdigit() and int(granted) > 0 else 1

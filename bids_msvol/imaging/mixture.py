@@ -13,7 +13,7 @@ from scipy import special
 from bids_msvol.imaging.bias import BiasField, fit_bias
 
 VARIANCE_FLOOR = 1e-3
-"""Smallest variance of a tissue, as a share of the squared brightness range: clipped images have tissues without spread."""
+"""Smallest variance of a tissue, as a share of the squared brightness range: clipped tissues have no spread."""
 
 MIXED_WEIGHT = 2.0
 """How often two tissues share a voxel where the priors allow both."""
@@ -25,7 +25,7 @@ BIAS_VOXELS = 40000
 """Voxels from which the bias field is fitted."""
 
 TIE_VOXELS = 60.0
-"""A tissue's mean is drawn towards its parent's as if by this many voxels: small nuclei need it, large tissues do not."""
+"""A tissue's mean is drawn towards its parent's as if by this many voxels: small nuclei need it."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Mixture:
 
     def tissue_means(self) -> NDArray[np.float64]:
         """Mean brightness (tissue,) of each tissue over its Gaussians."""
-        return np.bincount(self.owner, self.means * self.shares)
+        return np.asarray(np.bincount(self.owner, self.means * self.shares), dtype=np.float64)
 
     def tissue_variances(self) -> NDArray[np.float64]:
         """Variance (tissue,) of each tissue over its Gaussians."""
@@ -121,7 +121,7 @@ class Mixture:
     def mixed_evidence(
         self, values: NDArray[np.float32], priors: NDArray[np.float32], pair: int
     ) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.float32]]:
-        """Voxels (m,) where the priors allow two tissues to meet, the evidence (m,) that they do, the share of the first."""
+        """Return the voxels (m,) where two tissues may meet, the evidence (m,) that they do, the share of the first."""
         first, second = self.pairs[pair]
         where = np.flatnonzero((priors[:, first] > LEAST_MIXED_PRIOR) & (priors[:, second] > LEAST_MIXED_PRIOR))
         one, other = priors[where, first], priors[where, second]
@@ -142,7 +142,7 @@ def start_mixture(
     values: NDArray[np.float32],
     priors: NDArray[np.float32],
 ) -> Mixture:
-    """Start from the mean and variance that the priors alone give; several Gaussians of a tissue are spread by quantile."""
+    """Start from the mean and variance that the priors alone give; Gaussians of one tissue are spread by quantile."""
     means, variances, shares, owner = [], [], [], []
     names = [tissue.name for tissue in tissues]
     spread = float(values.max() - values.min())
@@ -155,13 +155,19 @@ def start_mixture(
         for component in range(tissue.components):
             middle = (component + 0.5) / tissue.components
             center = float(np.interp(middle, cumulative, sorted_values))
-            low, high = np.interp([max(middle - 0.34 / tissue.components, 0), min(middle + 0.34 / tissue.components, 1)], cumulative, sorted_values)
+            low, high = np.interp(
+                [max(middle - 0.34 / tissue.components, 0), min(middle + 0.34 / tissue.components, 1)],
+                cumulative,
+                sorted_values,
+            )
             means.append(center)
             variances.append(max(((high - low) / 2) ** 2, VARIANCE_FLOOR * spread**2))
             shares.append(1.0 / tissue.components)
             owner.append(index)
     pairs = [[names.index(name) for name in pair] for pair in mixed]
-    return Mixture(np.array(means), np.array(variances), np.array(shares), np.array(owner), np.array(pairs).reshape(-1, 2))
+    return Mixture(
+        np.array(means), np.array(variances), np.array(shares), np.array(owner), np.array(pairs).reshape(-1, 2)
+    )
 
 
 def fit_mixture(
@@ -199,7 +205,8 @@ def fit_mixture(
 
     References
     ----------
-    Van Leemput et al. 1999, IEEE Transactions on Medical Imaging 18:885-908; Puonti et al. 2016, NeuroImage 143:235-249.
+    Van Leemput et al. 1999, IEEE Transactions on Medical Imaging 18:885-908.
+    Puonti et al. 2016, NeuroImage 143:235-249.
     """
     values = np.exp(log_values - bias.log_at(indices))
     mixture = mixture if mixture is not None else start_mixture(tissues, mixed, values, priors)
@@ -255,7 +262,9 @@ def _maximise(
         pooled = scatter[group].sum() / count[group].sum()
         variances[group] = (scatter[group] + TIE_VOXELS * pooled) / (count[group] + TIE_VOXELS)
     per_tissue = np.bincount(mixture.owner, count)
-    return replace(mixture, means=means, variances=np.maximum(variances, floor), shares=count / per_tissue[mixture.owner])
+    return replace(
+        mixture, means=means, variances=np.maximum(variances, floor), shares=count / per_tissue[mixture.owner]
+    )
 
 
 def _update_bias(
@@ -271,6 +280,8 @@ def _update_bias(
     precision = (mixture.means[used] ** 2 / mixture.variances[used]).astype(np.float32)
     weighted = responsibilities[:, used] * precision
     weight = weighted.sum(axis=1)
-    expected = (weighted @ np.log(np.maximum(mixture.means[used], 1e-6)).astype(np.float32)) / (weight + np.float32(1e-12))
+    expected = (weighted @ np.log(np.maximum(mixture.means[used], 1e-6)).astype(np.float32)) / (
+        weight + np.float32(1e-12)
+    )
     present = weight > 1e-3 * float(weight.max())
     return fit_bias(bias, indices[present], log_values[present] - expected[present], weight[present])

@@ -173,9 +173,7 @@ def _judge_volume(name: str, value: float, plausible: tuple[float, float]) -> Qu
 
 
 def _brain_share(segmentation: Segmentation) -> NDArray[np.float32]:
-    columns = [
-        segmentation.classes.index(structure.index) for structure in STRUCTURES if structure.tissue != "CSF"
-    ]
+    columns = [segmentation.classes.index(structure.index) for structure in STRUCTURES if structure.tissue != "CSF"]
     return np.asarray(segmentation.posteriors[:, columns].sum(axis=1), dtype=np.float32)
 
 
@@ -185,7 +183,7 @@ def _cut_share(mask: NDArray[np.bool_], brain: NDArray[np.float32]) -> float:
     volume[mask] = brain
     faces = [volume.take(index, axis=axis) for axis in range(3) for index in (0, -1)]
     surface = 6.0 * float(volume.sum()) ** (2.0 / 3.0)
-    return 100.0 * float(sum(face.sum() for face in faces)) / max(surface, 1.0)
+    return float(100.0 * sum(float(face.sum()) for face in faces) / max(surface, 1.0))
 
 
 def voxel_metrics(original: nib.Nifti1Image, working: nib.Nifti1Image) -> dict[str, float]:

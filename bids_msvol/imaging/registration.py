@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +54,7 @@ class TemplateTransform:
 
     def subject_to_template(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map points (n, 3) in subject millimetres to template millimetres."""
-        aligned = _apply_affine(np.linalg.inv(self.affine), points)
+        aligned = _apply_affine(_inverse(self.affine), points)
         return aligned if self.inverse is None else aligned + sample_field(self.inverse, aligned)
 
     def template_to_subject(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -112,12 +112,15 @@ def search_pose(subject: nib.Nifti1Image, template: nib.Nifti1Image) -> NDArray[
 
     def score(parameters: Sequence[float]) -> float:
         matrix = _rigid(parameters, center, mass_center)
-        return _mutual_information(values, moving_data, nib.affines.apply_affine(
-            np.linalg.inv(moving.affine) @ matrix, points))
+        return _mutual_information(
+            values, moving_data, nib.affines.apply_affine(np.linalg.inv(moving.affine) @ matrix, points)
+        )
 
     candidates = [
         (tilt, 0.0, 0.0, 0.0, y, z)
-        for tilt, y, z in itertools.product((-0.35, 0.0, 0.35), (-30.0, 0.0, 30.0), (-40.0, -20.0, 0.0, 20.0, 40.0, 60.0))
+        for tilt, y, z in itertools.product(
+            (-0.35, 0.0, 0.35), (-30.0, 0.0, 30.0), (-40.0, -20.0, 0.0, 20.0, 40.0, 60.0)
+        )
     ]
     best = sorted(candidates, key=score, reverse=True)[:3]
     refined = max((_pattern_search(score, candidate) for candidate in best), key=lambda found: found[1])
@@ -139,7 +142,7 @@ def save_transform(transform: TemplateTransform, path: Path, *, inverse: bool = 
     """
     import ants
 
-    matrix = np.linalg.inv(transform.affine) if inverse else transform.affine
+    matrix = _inverse(transform.affine) if inverse else transform.affine
     linear = _ants_affine(matrix)
     field = transform.inverse if inverse else transform.forward
     parts = [linear]
@@ -169,7 +172,7 @@ def _field_to_ants(field: nib.Nifti1Image) -> ants.ANTsImage:
 
     affine = LPS_FROM_RAS @ field.affine
     spacing = np.asarray(nib.affines.voxel_sizes(affine))
-    vectors = np.asarray(field.dataobj, dtype=np.float32) * np.float32([-1.0, -1.0, 1.0])
+    vectors = np.asarray(field.dataobj, dtype=np.float32) * np.asarray([-1.0, -1.0, 1.0], dtype=np.float32)
     return ants.from_numpy(
         vectors,
         origin=tuple(float(value) for value in affine[:3, 3]),
@@ -204,7 +207,7 @@ def _read_itk_affine(path: str) -> NDArray[np.float64]:
     matrix = np.eye(4)
     matrix[:3, :3] = linear
     matrix[:3, 3] = parameters[9:12] + center - linear @ center
-    return LPS_FROM_RAS @ matrix @ LPS_FROM_RAS
+    return np.asarray(LPS_FROM_RAS @ matrix @ LPS_FROM_RAS, dtype=np.float64)
 
 
 def _ants_linear(
@@ -240,6 +243,10 @@ def _ants_linear(
         return _read_itk_affine(result["fwdtransforms"][0])
 
 
+def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
+
+
 def _apply_affine(matrix: NDArray[np.float64], points: NDArray[np.float32]) -> NDArray[np.float32]:
     moved = points @ matrix[:3, :3].T.astype(np.float32) + matrix[:3, 3].astype(np.float32)
     return np.asarray(moved, dtype=np.float32)
@@ -255,7 +262,7 @@ def _quantise(image: nib.Nifti1Image) -> NDArray[np.int64]:
     data = np.asarray(image.dataobj)
     low, high = np.percentile(data, 1.0), np.percentile(data, 99.5)
     scaled = np.clip((data - low) / max(high - low, np.finfo(np.float32).tiny), 0.0, 1.0)
-    return np.minimum((scaled * HISTOGRAM_BINS).astype(np.int64), HISTOGRAM_BINS - 1)
+    return np.asarray(np.minimum(scaled * HISTOGRAM_BINS, HISTOGRAM_BINS - 1), dtype=np.int64)
 
 
 def _mutual_information(
@@ -284,11 +291,10 @@ def _rigid(
 
 
 def _pattern_search(
-    score: object, start: Sequence[float]
+    score: Callable[[Sequence[float]], float], start: tuple[float, ...]
 ) -> tuple[tuple[float, ...], float]:
     """Coordinate-wise search with shrinking steps: derivative-free, deterministic, good enough for a start."""
-    assert callable(score)
-    best, value = tuple(start), float(score(start))
+    best, value = start, score(start)
     for angle, shift in ((0.15, 10.0), (0.08, 5.0), (0.04, 2.5)):
         improved = True
         while improved:
@@ -296,7 +302,7 @@ def _pattern_search(
             for axis, step in itertools.product(range(6), (1.0, -1.0)):
                 trial = list(best)
                 trial[axis] += step * (angle if axis < 3 else shift)
-                trial_value = float(score(trial))
+                trial_value = score(trial)
                 if trial_value > value + 1e-6:
                     best, value, improved = tuple(trial), trial_value, True
     return best, value

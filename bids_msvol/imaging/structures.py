@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Structures of the brain: the head atlas deformed onto the image, and a tissue brightness model, in one Bayesian whole."""
+"""Structures of the brain: the head atlas deformed onto the image and a tissue brightness model, in one whole."""
 
 from __future__ import annotations
 
@@ -13,7 +13,15 @@ from scipy import ndimage
 
 from bids_msvol.atlas.head import HeadAtlas
 from bids_msvol.atlas.labels import (
-    AIR, CORD, CORTICAL_BONE, CSF, INTRACRANIAL, MARROW, SOFT_TISSUE, SPINAL_FLUID, VEINS_AND_DURA,
+    AIR,
+    CORD,
+    CORTICAL_BONE,
+    CSF,
+    INTRACRANIAL,
+    MARROW,
+    SOFT_TISSUE,
+    SPINAL_FLUID,
+    VEINS_AND_DURA,
 )
 from bids_msvol.imaging.bias import BiasField, flat_field
 from bids_msvol.imaging.deformation import Level, deform, invert
@@ -120,8 +128,7 @@ class Segmentation:
     corrected
         Bias-corrected image.
     prior_agreement
-        Mean over the voxels of the prior probability of the tissue group that the image shows there: how well the deformed
-        atlas fits.
+        Mean over the cavity of the prior probability of the tissue that the image shows: how well the atlas fits.
     """
 
     mask: NDArray[np.bool_]
@@ -167,9 +174,10 @@ def segment(
     log_data = nib.Nifti1Image(np.log(_positive(data, skull_stripped)), image.affine)
     valid = data > 0 if skull_stripped else np.ones(data.shape, dtype=bool)
 
-    blurred = ndimage.gaussian_filter(priors, (AFFINE_BLUR_MM, AFFINE_BLUR_MM, AFFINE_BLUR_MM, 0.0))
+    blur = AFFINE_BLUR_MM / frame.spacing_mm
+    blurred = ndimage.gaussian_filter(priors, (blur, blur, blur, 0.0))
     model: BrightnessModel | None = None
-    for maps, stride, levels in (
+    for maps, stride, schedule in (
         (blurred, 3, (Level(8.0, 30), Level(4.0, 25))),
         (priors, 2, (Level(4.0, 15), Level(2.0, 15))),
         (priors, 2, (Level(2.0, 15),)),
@@ -177,13 +185,19 @@ def segment(
         near = _cavity_mask(log_data, frame, groups, transform, MARGIN_MM) & valid
         model = _fit(log_data, near, frame, maps, transform, model, stride)
         seen = _group_responsibilities(log_data, valid, frame, groups, maps, transform, model)
+        levels = [level for level in schedule if level.voxel_size_mm >= frame.spacing_mm] or [
+            Level(frame.spacing_mm, schedule[-1].iterations)
+        ]
         inverse = deform(seen, groups, frame.affine, levels=levels, start=transform.inverse, weight=seen.sum(axis=-1))
         transform = TemplateTransform(affine, invert(inverse), inverse)
     agreement = _agreement(seen, groups, frame, transform)
     near = _cavity_mask(log_data, frame, groups, transform, FINAL_MARGIN_MM) & valid
     model = _fit(log_data, near, frame, priors, transform, model, 2)
     posteriors = _structure_posteriors(log_data, near, frame, atlas, transform, model)
-    corrected = nib.Nifti1Image(data * np.exp(-model.bias.log_field()), image.affine)
+    log_field = model.bias.log_field()
+    # Far from the brain nothing holds the field.
+    np.clip(log_field, log_field[near].min(), log_field[near].max(), out=log_field)
+    corrected = nib.Nifti1Image(data * np.exp(-log_field), image.affine)
     return Segmentation(near, atlas.classes, posteriors, model, transform, corrected, agreement)
 
 
@@ -194,20 +208,21 @@ class _Frame:
     box: tuple[slice, slice, slice]
     shape: tuple[int, int, int]
     affine: NDArray[np.float64]
+    spacing_mm: float
 
     @staticmethod
     def around_cavity(atlas: HeadAtlas) -> _Frame:
         inside = np.asarray(atlas.probability(INTRACRANIAL).dataobj) > 0.02
+        spacing_mm = float(nib.affines.voxel_sizes(atlas.affine)[0])
         box = []
         for axis in range(3):
             present = np.flatnonzero(inside.any(axis=tuple(other for other in range(3) if other != axis)))
-            low = max(int(present[0] - MARGIN_MM), 0)
-            length = int(present[-1] + MARGIN_MM) - low
-            # Blocks of eight voxels fit the coarsest level.
-            box.append(slice(low, min(low + -(-length // 8) * 8, inside.shape[axis])))
+            margin = int(np.ceil(MARGIN_MM / spacing_mm))
+            box.append(slice(max(int(present[0]) - margin, 0), min(int(present[-1]) + margin, inside.shape[axis])))
         shape = tuple(part.stop - part.start for part in box)
         start = [part.start for part in box]
-        return _Frame((box[0], box[1], box[2]), (shape[0], shape[1], shape[2]), atlas.affine @ nib.affines.from_matvec(np.eye(3), start))
+        affine = atlas.affine @ nib.affines.from_matvec(np.eye(3), start)
+        return _Frame((box[0], box[1], box[2]), (shape[0], shape[1], shape[2]), affine, spacing_mm)
 
     def crop(self, maps: NDArray[np.generic]) -> NDArray[np.float32]:
         return np.ascontiguousarray(maps[self.box], dtype=np.float32)
@@ -244,9 +259,9 @@ def _with_floor(priors: NDArray[np.float32]) -> NDArray[np.float32]:
     return priors
 
 
-def _near_cavity(groups: NDArray[np.float32], margin_mm: float) -> NDArray[np.bool_]:
-    """Voxels of the frame (1 mm) within a margin of the intracranial cavity."""
-    return np.asarray(ndimage.distance_transform_edt(groups[..., OUTSIDE] > 0.9) < margin_mm)
+def _near_cavity(frame: _Frame, groups: NDArray[np.float32], margin_mm: float) -> NDArray[np.bool_]:
+    """Voxels of the frame within a margin of the intracranial cavity."""
+    return np.asarray(ndimage.distance_transform_edt(groups[..., OUTSIDE] > 0.9, frame.spacing_mm) < margin_mm)
 
 
 def _cavity_mask(
@@ -257,7 +272,7 @@ def _cavity_mask(
     margin_mm: float,
 ) -> NDArray[np.bool_]:
     """Voxels of the image within a margin of the deformed intracranial cavity, to the nearest two voxels."""
-    allowed = _near_cavity(groups, margin_mm).astype(np.float32)
+    allowed = _near_cavity(frame, groups, margin_mm).astype(np.float32)
     sparse = np.zeros(image.shape, dtype=bool)
     sparse[::2, ::2, ::2] = True
     located = frame.voxels(transform.subject_to_template(world_points(sparse, image.affine)))
@@ -266,7 +281,7 @@ def _cavity_mask(
     coarse = values.reshape([-(-length // 2) for length in image.shape]) > 0.5
     for axis in range(3):
         coarse = np.repeat(coarse, 2, axis=axis)
-    return coarse[: image.shape[0], : image.shape[1], : image.shape[2]]
+    return np.asarray(coarse[: image.shape[0], : image.shape[1], : image.shape[2]])
 
 
 def _fit(
@@ -303,7 +318,7 @@ def _group_responsibilities(
 
     Far from the cavity everything is outside, whatever its brightness.
     """
-    near = _near_cavity(groups, MARGIN_MM)
+    near = _near_cavity(frame, groups, MARGIN_MM)
     points = world_points(near, frame.affine)
     matrix = (np.linalg.inv(log_image.affine) @ transform.affine).astype(np.float32)
     located = points @ matrix[:3, :3].T + matrix[:3, 3]
@@ -359,7 +374,7 @@ def _structure_posteriors(
     for _ in range(NEIGHBOUR_ROUNDS):
         posterior = evidence * np.exp(np.float32(NEIGHBOUR_WEIGHT) * _neighbour_sum(posterior, mask))
         posterior /= posterior.sum(axis=1, keepdims=True)
-    return posterior
+    return np.asarray(posterior, dtype=np.float32)
 
 
 def _neighbour_sum(posterior: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from bids_msvol.atlas.head import coarsen_atlas
 from bids_msvol.atlas.labels import CSF
-from bids_msvol.demo.anatomy import block_mean, coarsen_atlas, sample_anatomy
+from bids_msvol.demo.anatomy import sample_anatomy
+from bids_msvol.imaging.grids import block_mean
 from tests.demo.heads import made_up_atlas
 
 

@@ -45,7 +45,9 @@ def rigid(angles_rad: tuple[float, float, float], shift_mm: tuple[float, float, 
     return nib.affines.from_matvec(Rotation.from_euler("xyz", angles_rad).as_matrix(), shift_mm)
 
 
-def smooth_displacement(shape: tuple[int, int, int], peak_mm: float, sigma: float, seed: int = 0) -> NDArray[np.float32]:
+def smooth_displacement(
+    shape: tuple[int, int, int], peak_mm: float, sigma: float, seed: int = 0
+) -> NDArray[np.float32]:
     """Return a random smooth vector field (x, y, z, 3) that vanishes at the border, its longest vector ``peak_mm``."""
     noise = np.random.default_rng(seed).standard_normal((*shape, 3))
     field = ndimage.gaussian_filter(noise, (sigma, sigma, sigma, 0))

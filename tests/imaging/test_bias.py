@@ -26,7 +26,9 @@ def samples(count: int = 4000) -> np.ndarray:
 
 def test_flat_field_has_cosines_down_to_the_cutoff() -> None:
     """The number of cosines grows with the field of view, not with the number of voxels."""
-    assert flat_field((192, 160, 176), (1.0, 1.0, 1.0)).coefficients.shape == flat_field(SHAPE, SPACING).coefficients.shape
+    assert (
+        flat_field((192, 160, 176), (1.0, 1.0, 1.0)).coefficients.shape == flat_field(SHAPE, SPACING).coefficients.shape
+    )
     assert flat_field(SHAPE, SPACING, cutoff_mm=30.0).coefficients.shape > flat_field(SHAPE, SPACING).coefficients.shape
     assert not flat_field(SHAPE, SPACING).log_field().any()
 
@@ -65,6 +67,10 @@ def test_stiff_field_is_flat() -> None:
     """Bending costs: with all the weight on stiffness nothing is left of the field."""
     indices = samples()
     found = fit_bias(
-        flat_field(SHAPE, SPACING), indices, known_field().log_at(indices), np.ones(len(indices), np.float32), stiffness=1e6
+        flat_field(SHAPE, SPACING),
+        indices,
+        known_field().log_at(indices),
+        np.ones(len(indices), np.float32),
+        stiffness=1e6,
     )
     assert np.abs(found.log_at(indices)).max() < 0.01

@@ -46,14 +46,22 @@ def registered() -> tuple[np.ndarray, nib.Nifti1Image, np.ndarray, np.ndarray]:
 def test_known_displacement_is_recovered(
     registered: tuple[np.ndarray, nib.Nifti1Image, np.ndarray, np.ndarray],
 ) -> None:
-    """Borders moved by up to 4 mm are brought back: the maps agree, and where there are edges the vectors too."""
+    """Borders moved by up to 4 mm are brought back: the maps agree, and so do the vectors across each border.
+
+    Along a border nothing can be seen, so nothing is asked.
+    """
     truth, found, fixed, moving = registered
     before = np.abs(fixed - moving).mean()
     after = np.abs(fixed - warp(moving, np.asarray(found.dataobj))).mean()
     assert after < 0.2 * before
-    edges = np.sqrt(sum(np.sum(part**2, axis=-1) for part in np.gradient(fixed, axis=(0, 1, 2)))) > 0.15
-    error = np.linalg.norm((np.asarray(found.dataobj) - truth)[edges], axis=1)
-    assert np.median(error) < 0.25 * np.median(np.linalg.norm(truth[edges], axis=1))
+    for filled in np.moveaxis(fixed.cumsum(axis=-1), -1, 0):
+        gradient = np.stack(np.gradient(filled), axis=-1)
+        steepness = np.linalg.norm(gradient, axis=-1)
+        border = steepness > 0.2
+        across = gradient[border] / steepness[border][:, None]
+        error = np.abs(((np.asarray(found.dataobj) - truth)[border] * across).sum(axis=1))
+        moved = np.abs((truth[border] * across).sum(axis=1))
+        assert np.median(error) < 0.2 * np.median(moved)
 
 
 def test_deformation_does_not_fold(registered: tuple[np.ndarray, nib.Nifti1Image, np.ndarray, np.ndarray]) -> None:
@@ -104,7 +112,7 @@ def test_no_levels_and_no_start_is_an_error() -> None:
 
 @pytest.mark.parametrize("spacing_mm", [1.0, 2.0])
 def test_inverse_undoes_the_displacement(spacing_mm: float) -> None:
-    """Going forth and back, in either order, ends within a twentieth of a voxel of where it began."""
+    """Going forth and back, in either order, ends within a tenth of a voxel of where it began."""
     vectors = smooth_displacement(SHAPE, 3.0 * spacing_mm, 7.0, seed=1)
     affine = nib.affines.from_matvec(np.eye(3) * spacing_mm, [-10.0, 4.0, 7.0])
     forth = nib.Nifti1Image(vectors, affine)
@@ -113,7 +121,7 @@ def test_inverse_undoes_the_displacement(spacing_mm: float) -> None:
     for first, second in ((forth, back), (back, forth)):
         moved = points + sample_field(first, points)
         returned = moved + sample_field(second, moved)
-        assert np.linalg.norm(returned - points, axis=1).max() < 0.05 * spacing_mm
+        assert np.linalg.norm(returned - points, axis=1).max() < 0.1 * spacing_mm
 
 
 @pytest.mark.parametrize("spacing_mm", [1.0, 3.0])

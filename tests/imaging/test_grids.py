@@ -62,7 +62,9 @@ def test_conform_keeps_faces_of_the_field_of_view() -> None:
 
 def test_conform_does_not_touch_an_image_of_the_right_size() -> None:
     """An isotropic image at the working voxel size keeps its values exactly; only its axes are turned."""
-    image = nib.Nifti1Image(np.random.default_rng(1).random((5, 6, 7)).astype(np.float32), np.diag([-1.0, 1.0, 1.0, 1.0]))
+    image = nib.Nifti1Image(
+        np.random.default_rng(1).random((5, 6, 7)).astype(np.float32), np.diag([-1.0, 1.0, 1.0, 1.0])
+    )
     working = conform(image, 1.0)
     assert np.array_equal(np.asarray(working.dataobj), np.asarray(image.dataobj)[::-1])
     assert nib.aff2axcodes(working.affine) == ("R", "A", "S")
@@ -125,7 +127,7 @@ def test_world_points_are_those_of_the_affine() -> None:
 def test_sample_trilinear_agrees_with_scipy(
     channels: tuple[int, ...], dtype: type[np.generic], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Inside it interpolates as scipy does, outside it repeats the edge; also when the points come in several chunks."""
+    """Inside it interpolates as scipy does, outside it repeats the edge; also in several chunks."""
     monkeypatch.setattr(grids, "SAMPLER_CHUNK", 100)
     rng = np.random.default_rng(3)
     maps = (200 * rng.random((7, 8, 9, *channels))).astype(dtype)

@@ -118,13 +118,19 @@ def corner_error_mm(found: np.ndarray, expected: np.ndarray) -> float:
     """Return the largest error at points 60 mm from the centre."""
     corners = np.array([[x, y, z] for x in (-60, 60) for y in (-60, 60) for z in (-60, 60)])
     return float(
-        np.linalg.norm(nib.affines.apply_affine(found, corners) - nib.affines.apply_affine(expected, corners), axis=1).max()
+        np.linalg.norm(
+            nib.affines.apply_affine(found, corners) - nib.affines.apply_affine(expected, corners), axis=1
+        ).max()
     )
 
 
 @pytest.mark.parametrize(
     ("angles", "shift"),
-    [((0.0, 0.0, 0.0), (0.0, 0.0, 0.0)), ((0.3, 0.05, -0.1), (4.0, 22.0, -12.0)), ((-0.2, -0.1, 0.1), (-6.0, -8.0, 18.0))],
+    [
+        ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0)),
+        ((0.3, 0.05, -0.1), (4.0, 22.0, -12.0)),
+        ((-0.2, -0.1, 0.1), (-6.0, -8.0, 18.0)),
+    ],
     ids=["in place", "nodding", "looking up"],
 )
 def test_pose_of_a_phantom_is_found(angles: tuple[float, float, float], shift: tuple[float, float, float]) -> None:

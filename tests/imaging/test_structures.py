@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole segmentation, on a small head whose anatomy is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import nibabel as nib
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from bids_msvol.atlas.head import HeadAtlas
+from bids_msvol.atlas.labels import CLASSES, INTRACRANIAL
+from bids_msvol.demo.protocol import T1W
+from bids_msvol.imaging.structures import GROUPS, MIXED, OUTSIDE, TISSUES, Segmentation, segment, tissue_maps
+from bids_msvol.imaging.volumes import most_likely_labels, structure_volumes_mm3
+from bids_msvol.structures import STRUCTURES
+from bids_msvol.synthesis import Acquisition, draw_image
+from tests.imaging.phantoms import mesh, rigid, smooth_displacement
+from tests.imaging.toyhead import AFFINE, SHAPE, toy_atlas, toy_labels
+
+ACQUISITION = Acquisition(T1W.acquisition.brightness, noise=0.02, bias=0.5)
+LARGE = (2, 41, 3, 42, 8, 47)
+SMALL = (4, 43, 10, 49, 11, 50, 12, 51, 17, 53, 16)
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """A head with its truth and what was found."""
+
+    labels: np.ndarray
+    image: nib.Nifti1Image
+    found: Segmentation
+
+    @property
+    def found_labels(self) -> np.ndarray:
+        """Most likely structures."""
+        return most_likely_labels(self.found.posteriors, self.found.classes, self.found.mask)
+
+
+@cache
+def made_atlas() -> tuple[nib.Nifti1Image, HeadAtlas]:
+    """Return labels and atlas, made once."""
+    labels = toy_labels()
+    return labels, toy_atlas(labels)
+
+
+def solve(*, skull_stripped: bool) -> Solved:
+    """Deform the head by up to 4 mm, move it, draw and segment it."""
+    atlas_labels, atlas = made_atlas()
+    vectors = np.moveaxis(smooth_displacement(SHAPE, 4.0, 14.0, seed=3), -1, 0)
+    labels = ndimage.map_coordinates(np.asarray(atlas_labels.dataobj), mesh(SHAPE) + vectors, order=0, mode="nearest")
+    motion = rigid((0.05, -0.1, 0.15), (20.0, -7.0, 4.0))
+    subject = nib.Nifti1Image(labels, motion @ AFFINE)
+    image = draw_image(subject, ACQUISITION, np.random.default_rng(5))
+    if skull_stripped:
+        inside = ndimage.binary_dilation(np.isin(labels, [s.index for s in STRUCTURES if s.index != 24]), iterations=1)
+        image = nib.Nifti1Image(np.asarray(image.dataobj) * inside, image.affine)
+    found = segment(image, atlas, motion, skull_stripped=skull_stripped)
+    return Solved(labels, image, found)
+
+
+@pytest.fixture(scope="module")
+def whole() -> Solved:
+    """A whole head."""
+    return solve(skull_stripped=False)
+
+
+@pytest.fixture(scope="module")
+def stripped() -> Solved:
+    """The same without its skull."""
+    return solve(skull_stripped=True)
+
+
+def overlap(solved: Solved, number: int) -> float:
+    """Return the Dice overlap of a structure."""
+    true, found = solved.labels == number, solved.found_labels == number
+    return float(2.0 * (true & found).sum() / (true.sum() + found.sum()))
+
+
+def test_every_class_belongs_to_one_tissue_and_every_tissue_to_one_channel() -> None:
+    """The model leaves nothing out and counts nothing twice."""
+    assert sorted(number for tissue in TISSUES for number in tissue.members) == sorted(CLASSES)
+    names = [tissue.name for tissue in TISSUES]
+    assert sorted(name for group in GROUPS for name in group) == sorted(names)
+    assert {name for pair in MIXED for name in pair} <= set(names)
+    assert len({frozenset(pair) for pair in MIXED}) == len(MIXED)
+    outside = {number for tissue in TISSUES if tissue.name in GROUPS[OUTSIDE] for number in tissue.members}
+    assert not outside & set(INTRACRANIAL)
+
+
+def test_tissue_maps_add_up_to_one() -> None:
+    """Summing classes to tissues loses no probability but rounding."""
+    maps = tissue_maps(made_atlas()[1])
+    assert maps.shape == (*SHAPE, len(TISSUES))
+    assert maps.sum(axis=-1) == pytest.approx(1.0, abs=len(CLASSES) * 0.5 / 255)
+
+
+def test_posteriors_are_probabilities(whole: Solved) -> None:
+    """In every voxel looked at they are positive and add up to one."""
+    assert whole.found.posteriors.shape == (whole.found.mask.sum(), len(CLASSES))
+    assert whole.found.posteriors.min() >= 0.0
+    assert whole.found.posteriors.sum(axis=1) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_whole_cavity_is_looked_at(whole: Solved) -> None:
+    """No voxel inside the skull is left out."""
+    assert whole.found.mask[np.isin(whole.labels, INTRACRANIAL)].mean() > 0.999
+
+
+def test_structures_are_found(whole: Solved) -> None:
+    """Large structures overlap with the truth by 0.9, small ones by 0.8, on their own side."""
+    assert {number: round(overlap(whole, number), 2) for number in LARGE if overlap(whole, number) < 0.9} == {}
+    assert {number: round(overlap(whole, number), 2) for number in SMALL if overlap(whole, number) < 0.8} == {}
+
+
+def test_volumes_are_right(whole: Solved) -> None:
+    """Brain and cavity are measured within 2 %, white matter and cortex within 5 %."""
+    volumes = structure_volumes_mm3(whole.found.posteriors, whole.found.classes, 1.0)
+
+    def error(numbers: tuple[int, ...]) -> float:
+        return float(sum(volumes[number] for number in numbers) / np.isin(whole.labels, numbers).sum() - 1.0)
+
+    assert abs(error(INTRACRANIAL)) < 0.02
+    assert abs(error(tuple(s.index for s in STRUCTURES if s.tissue != "CSF"))) < 0.02
+    assert abs(error((2, 41))) < 0.05
+    assert abs(error((3, 42))) < 0.05
+
+
+def test_brightness_field_is_removed(whole: Solved) -> None:
+    """After correction the white matter is even: most of the field that was put in is gone."""
+    white = ndimage.binary_erosion(np.isin(whole.labels, (2, 41)), iterations=2)
+    weight = ndimage.uniform_filter(white.astype(float), 9)[white]
+    spread = {}
+    for name, image in (("before", whole.image), ("after", whole.found.corrected)):
+        smooth = ndimage.uniform_filter(np.where(white, image.dataobj, 0.0), 9)[white] / weight
+        spread[name] = float(smooth.std() / smooth.mean())
+    assert spread["after"] < 0.4 * spread["before"]
+
+
+def test_deformation_leads_to_the_template(whole: Solved) -> None:
+    """The centre of each deep structure of the subject is mapped to its centre in the template."""
+    truth = np.asarray(made_atlas()[0].dataobj)
+    for number in (10, 49, 12, 51, 4, 43):
+        center = nib.affines.apply_affine(whole.image.affine, ndimage.center_of_mass(whole.labels == number))
+        expected = nib.affines.apply_affine(AFFINE, ndimage.center_of_mass(truth == number))
+        found = whole.found.transform.subject_to_template(np.float32([center]))[0]
+        assert np.linalg.norm(found - expected) < 1.5, number
+
+
+def test_agreement_tells_a_good_fit(whole: Solved) -> None:
+    """The deformed atlas and the image agree on most of the tissue."""
+    assert 0.7 < whole.found.prior_agreement <= 1.0
+
+
+def test_without_skull_nothing_is_found_in_the_void(stripped: Solved) -> None:
+    """Only voxels with signal are looked at, and the brain is found as well as with its skull."""
+    assert not stripped.found.mask[np.asarray(stripped.image.dataobj) == 0].any()
+    assert {number: round(overlap(stripped, number), 2) for number in LARGE if overlap(stripped, number) < 0.88} == {}
+    assert {number: round(overlap(stripped, number), 2) for number in SMALL if overlap(stripped, number) < 0.75} == {}
