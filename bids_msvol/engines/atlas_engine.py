@@ -65,8 +65,8 @@ def _sentences(skull_stripped: bool) -> tuple[str, ...]:
     target = "brain-only template, the input having been skull-stripped" if skull_stripped else "whole-head template"
     return (
         f"The image was aligned with a {target} in MNI152 space (Fonov 2009), drawn from the probabilistic head "
-        "atlas of the program, by an exhaustive search for the pose and an affine transform that maximises mutual information "
-        "(ANTs; Avants 2011).",
+        "atlas of the program, by an exhaustive search for the pose and an affine transform that maximises mutual "
+        "information (ANTs; Avants 2011).",
         "Tissue brightness and a smooth multiplicative bias field were estimated together by expectation-maximisation "
         "of a Gaussian mixture under the priors of the atlas (Van Leemput 1999; Ashburner 2005).",
         "The atlas was deformed onto the image by a diffeomorphic registration of nine tissue probability maps "

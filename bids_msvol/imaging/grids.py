@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
 
 import nibabel as nib
 import numpy as np
@@ -66,14 +67,14 @@ def conform(image: nib.Nifti1Image, voxel_size_mm: float = 1.0) -> nib.Nifti1Ima
 
 
 def resample_to_grid(
-    image: nib.Nifti1Image, shape: tuple[int, int, int], affine: NDArray[np.float64], order: int = 1
+    image: nib.Nifti1Image, shape: tuple[int, int, int], affine: NDArray[np.float64], order: Literal[0, 1, 3] = 1
 ) -> nib.Nifti1Image:
     """Resample an image onto the grid ``shape``, ``affine`` through world coordinates; zero outside."""
     to_source = np.linalg.inv(image.affine) @ affine
     data = np.asarray(image.dataobj, dtype=np.float32)
     matrix, offset = nib.affines.to_matvec(to_source)
     resampled: NDArray[np.float32] = ndimage.affine_transform(
-        data, np.asarray(matrix), np.asarray(offset), shape, order=3 if order == 3 else 1, mode="constant", cval=0.0
+        data, np.asarray(matrix), np.asarray(offset), shape, order=order, mode="constant", cval=0.0
     )
     return nib.Nifti1Image(resampled, affine)
 
