@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import nibabel as nib
 import numpy as np
 from scipy import ndimage
@@ -12,6 +14,8 @@ from bids_msvol.atlas.labels import CLASSES, CORTICAL_BONE, CSF, MIRROR, SOFT_TI
 
 SHAPE = (80, 88, 88)
 AFFINE = nib.affines.from_matvec(np.eye(3), [-(length - 1) / 2 for length in SHAPE])
+
+BLUR_MM = 1.2
 
 PAIRED: tuple[tuple[int, tuple[float, float, float], tuple[float, float, float]], ...] = (
     (4, (4.0, 2.0, 9.0), (2.5, 9.0, 3.5)),
@@ -24,6 +28,7 @@ PAIRED: tuple[tuple[int, tuple[float, float, float], tuple[float, float, float]]
 """Left structures: number, distance from the middle and place, radii, in mm."""
 
 
+@cache
 def toy_labels() -> nib.Nifti1Image:
     """Return the label map."""
     x, y, z = np.moveaxis(nib.affines.apply_affine(AFFINE, np.moveaxis(np.indices(SHAPE), 0, -1)), -1, 0)
@@ -48,8 +53,9 @@ def toy_labels() -> nib.Nifti1Image:
     return nib.Nifti1Image(labels, AFFINE)
 
 
-def toy_atlas(labels: nib.Nifti1Image, blur_mm: float = 1.2) -> HeadAtlas:
+@cache
+def toy_atlas() -> HeadAtlas:
     """Return an atlas that knows the head up to a blur."""
-    data = np.asarray(labels.dataobj)
-    blurred = np.stack([ndimage.gaussian_filter((data == number).astype(np.float32), blur_mm) for number in CLASSES])
-    return HeadAtlas(CLASSES, np.round(255.0 * blurred / blurred.sum(axis=0)).astype(np.uint8), labels.affine)
+    data = np.asarray(toy_labels().dataobj)
+    blurred = np.stack([ndimage.gaussian_filter((data == number).astype(np.float32), BLUR_MM) for number in CLASSES])
+    return HeadAtlas(CLASSES, np.round(255.0 * blurred / blurred.sum(axis=0)).astype(np.uint8), AFFINE)
