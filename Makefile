@@ -43,7 +43,8 @@ install: $(VENV)/.runtime  ## install the program into .venv
 
 demo: $(VENV)/.runtime  ## make a dataset of synthetic people, measure it, say where the reports are
 	@test -d $(DEMO)/bids || $(BIN)/python -m bids_msvol.demo $(DEMO)/bids
-	$(BIN)/bids_msvol $(DEMO)/bids $(DEMO)/derivatives/bids_msvol participant --work-dir $(DEMO)/work
+	@mkdir -p $(DEMO)/derivatives
+	$(BIN)/bids_msvol $(DEMO)/bids $(DEMO)/derivatives/bids_msvol participant --work-dir $(DEMO)/work --omp-nthreads 1
 	@echo; echo "Open in a browser:"; ls $(CURDIR)/$(DEMO)/derivatives/bids_msvol/sub-*.html
 
 test: $(VENV)/.dev  ## run all tests

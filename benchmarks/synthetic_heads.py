@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import nibabel as nib
 import numpy as np
 
-from benchmarks.claim import Findings, Measure, Options, Table, number, verdict
+from benchmarks.claim import Findings, Measure, MissingDataError, Options, Table, number, verdict
 from benchmarks.reference import LABEL_MAP_SOURCE, label_maps
 from benchmarks.scores import (
     DICE_TARGETS,
@@ -54,6 +54,8 @@ class Case:
 
 def run(options: Options) -> Findings:
     """Draw the heads, measure them and compare with their labels."""
+    if options.atlas is None:
+        raise MissingDataError(f"it needs an atlas learned without the maps {', '.join(LEFT_OUT)} (--atlas)")
     heads = label_maps(options, LEFT_OUT[: 1 if options.quick else None])
     cases = imaging_cases()[: 1 if options.quick else None]
     atlas = options.load_atlas()

@@ -70,15 +70,20 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
 @pytest.fixture
 def visits(tmp_path: Path) -> tuple[Subject, Config]:
     """Return a participant with two sessions, and the run."""
-    names = (f"sub-01/ses-{label}/anat/sub-01_ses-{label}_T1w.nii.gz" for label in ("a", "b"))
-    make_dataset(tmp_path / "raw", dict.fromkeys(names))
+    name = "sub-01/ses-{0}/anat/sub-01_ses-{0}_T1w.nii.gz"
+    make_dataset(tmp_path / "raw", {name.format("a"): None, name.format("b"): brighter(head_image())})
     return prepare(make_config(tmp_path, resolution_mm=HEAD_MM))
+
+
+def brighter(image: nib.Nifti1Image) -> nib.Nifti1Image:
+    """Return another image of the same head."""
+    return nib.Nifti1Image((np.asarray(image.dataobj) * 2).astype(np.int16), image.affine)
 
 
 def prepare(config: Config) -> tuple[Subject, Config]:
     """Read the dataset of a run and start its output dataset."""
     subjects = collect_subjects(config).subjects
-    OutputDataset(config).prepare()
+    OutputDataset.create(config)
     return subjects[0], config
 
 
@@ -196,8 +201,7 @@ def test_interrupted_run_resumes_from_the_measurement(
 
 def brighter_image(session: Session, config: Config) -> Config:
     """Replace the T1w by another one."""
-    image = head_image()
-    nib.save(nib.Nifti1Image((np.asarray(image.dataobj) * 2).astype(np.int16), image.affine), session.t1w.path)
+    nib.save(brighter(head_image()), session.t1w.path)
     return config
 
 
@@ -254,6 +258,21 @@ def test_participant_gets_tables_and_a_report(visits: tuple[Subject, Config], en
     assert len(engine.seeds) == 2
 
 
+def test_one_image_in_two_sessions_is_measured_once(visits: tuple[Subject, Config], engine: FakeEngine) -> None:
+    """A copied image costs nothing, and each session is reported under its own name."""
+    subject, config = visits
+    first, second = subject.sessions
+    second.t1w.path.write_bytes(first.t1w.path.read_bytes())
+    assert run(subject, config).status == "done"
+    outputs = load_participant(config.output_dir, "01")
+    assert [session.label for session in outputs.sessions] == ["a", "b"]
+    assert [session.provenance.chosen_scan for session in outputs.sessions] == [
+        first.t1w.relative_path,
+        second.t1w.relative_path,
+    ]
+    assert len(engine.seeds) == 1
+
+
 def test_lost_report_is_written_again(visits: tuple[Subject, Config], engine: FakeEngine) -> None:
     """Without its report a participant is not finished, but nothing is measured for it."""
     subject, config = visits
@@ -293,6 +312,25 @@ def test_mended_session_joins_the_report(visits: tuple[Subject, Config], engine:
     outputs = load_participant(config.output_dir, "01")
     assert [session.label for session in outputs.sessions] == ["a", "b"]
     assert len(engine.seeds) == 2
+
+
+def test_crash_leaves_the_other_session_reported(
+    visits: tuple[Subject, Config], engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of the program itself is passed on, after what was finished has its table and report."""
+    subject, config = visits
+    measure = participant.measure_session
+
+    def crash_on_second(session: Session, *arguments: Any) -> Any:
+        if session.label == "b":
+            raise ZeroDivisionError
+        return measure(session, *arguments)
+
+    monkeypatch.setattr(participant, "measure_session", crash_on_second)
+    with pytest.raises(ZeroDivisionError):
+        run(subject, config)
+    assert [session.label for session in load_participant(config.output_dir, "01").sessions] == ["a"]
+    assert report_path(config.output_dir, "01").exists()
 
 
 def test_nothing_measured_means_no_report(

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from bids_msvol.imaging.grids import voxel_volume_mm3
 
-LARGEST_BRAIN_MM3 = 2.2e6
+LARGEST_BRAIN_MM3 = 2.7e6
 """More signal than this is a head, not a brain."""
 
 LEAST_EMPTY_SHARE = 0.4

@@ -12,7 +12,7 @@ import pytest
 from scipy import ndimage
 
 from bids_msvol.atlas import HeadAtlas, load_atlas
-from bids_msvol.atlas.head import TYPICAL_T1W_INTENSITY, save_atlas
+from bids_msvol.atlas.head import TYPICAL_T1W_INTENSITY, coarsen_atlas, save_atlas
 from bids_msvol.atlas.labels import (
     BRAIN,
     CLASSES,
@@ -125,6 +125,21 @@ def test_expected_image_has_the_contrast_of_t1w(atlas: HeadAtlas) -> None:
     assert brightness(whole, (2, 41)) > brightness(whole, (3, 42)) + 0.1 > brightness(whole, (4, 43)) + 0.3
     assert brightness(brain, (2, 41)) == pytest.approx(brightness(whole, (2, 41)), abs=0.02)
     assert brightness(brain, (507,)) < 0.01 < brightness(whole, (507,))
+
+
+def test_coarse_atlas_keeps_its_place_and_its_probabilities(atlas: HeadAtlas) -> None:
+    """Blocks of voxels are averaged where they lie; a fine working voxel leaves the atlas as it is."""
+    coarse = coarsen_atlas(atlas, 3.2)
+    assert nib.affines.voxel_sizes(coarse.affine) == pytest.approx([3.0] * 3)
+    assert coarsen_atlas(atlas, 1.0) is atlas
+    for number in (2, 16, 49):
+        centers, volumes = [], []
+        for one in (atlas, coarse):
+            values = one.maps[CLASSES.index(number)].astype(np.float32)
+            centers.append(nib.affines.apply_affine(one.affine, ndimage.center_of_mass(values)))
+            volumes.append(float(values.sum()) * abs(np.linalg.det(one.affine)))
+        assert centers[1] == pytest.approx(centers[0], abs=0.1)
+        assert volumes[1] == pytest.approx(volumes[0], rel=0.01)
 
 
 def test_stored_atlas_is_read_back(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_downsampling_suppresses_what_the_coarse_grid_cannot_carry() -> None:
     assert np.asarray(working.dataobj)[2:-2] == pytest.approx(0.5, abs=0.05)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=8)
 @given(
     shape=st.tuples(*[st.integers(3, 9)] * 3),
     spacing=st.tuples(*[st.sampled_from([1.0, 1.3, 0.75, 2.5])] * 3),
