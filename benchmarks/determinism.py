@@ -31,9 +31,9 @@ def _tables(options: Options, threads: int) -> dict[str, bytes]:
         folder = Path(name)
         time_session(options, folder, threads)
         root = folder / "out"
-        # The log folder tells when and how long, which may differ.
+        # Logs tell when and how long, which may differ.
         tables = {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*.tsv"))}
-        return {name: content for name, content in tables.items() if "log" not in Path(name).parts}
+        return {name: content for name, content in tables.items() if not {"log", "logs"} & set(Path(name).parts)}
 
 
 def _row(figure: str, first: dict[str, bytes], second: dict[str, bytes]) -> tuple[str, ...]:

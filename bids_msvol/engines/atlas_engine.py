@@ -56,7 +56,7 @@ class AtlasEngine:
             to_template=found.transform,
             template_space=TEMPLATE_SPACE,
             skull_stripped=skull_stripped,
-            diagnostics=diagnose(found),
+            diagnostics={**diagnose(found), "skull_present": float(not skull_stripped)},
             sentences=_sentences(skull_stripped),
         )
 

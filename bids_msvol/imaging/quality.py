@@ -48,6 +48,12 @@ METRICS: Mapping[str, Limits] = {
     "jacobian_min": Limits(0.05, 0.0, "below", "the deformation of the atlas is extreme"),
     "mean_displacement_mm": Limits(8.0, 14.0, "above", "the head had to be deformed far to match the atlas"),
     "brain_cut_pct": Limits(0.3, 3.0, "above", "part of the brain lies outside the image"),
+    "skull_present": Limits(
+        0.5,
+        None,
+        "below",
+        "the skull was removed beforehand, so the intracranial volume counts only the fluid that was left",
+    ),
     "voxel_longest_edge_mm": Limits(1.6, None, "above", "thick slices: small structures are measured coarsely"),
     "working_voxel_size_mm": Limits(1.3, None, "above", "measured at reduced resolution, for a test"),
 }

@@ -25,6 +25,7 @@ METRIC_NAMES: Mapping[str, str] = {
     "jacobian_min": "Strongest local deformation of the atlas (1 is none)",
     "mean_displacement_mm": "Mean deformation of the atlas (mm)",
     "brain_cut_pct": "Brain outside the image (%)",
+    "skull_present": "Skull in the image (1 is yes)",
     "voxel_longest_edge_mm": "Longest edge of a voxel (mm)",
     "working_voxel_size_mm": "Voxel size during measurement (mm)",
     "etiv_mm3": f"{describe_structure(ETIV_NAME)} (mm³)",
