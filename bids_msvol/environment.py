@@ -18,7 +18,6 @@ from bids_msvol.config import Config
 from bids_msvol.errors import CannotCreateError
 
 _THREAD_VARIABLES = (
-    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -65,6 +64,8 @@ def prepared_environment(config: Config, environ: MutableMapping[str, str] | Non
                 variables[name] = str(folder)
         for name in _THREAD_VARIABLES:
             variables[name] = str(config.omp_nthreads)
+        # The sums of ITK's metrics depend on the number of threads, and ITK keeps the number it starts with.
+        variables["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
         variables["ANTS_RANDOM_SEED"] = str(config.random_seed)
         variables["PYTHONHASHSEED"] = "0"  # the order of sets, in the workers
         variables["MPLBACKEND"] = "Agg"

@@ -228,9 +228,7 @@ def test_other_content_or_settings_are_measured_again(
     assert len(engine.seeds) == 2
 
 
-def test_settings_that_do_not_change_results_change_nothing(
-    visits: tuple[Subject, Config], engine: FakeEngine
-) -> None:
+def test_settings_that_do_not_change_results_change_nothing(visits: tuple[Subject, Config], engine: FakeEngine) -> None:
     """More processors do not make a finished session unfinished."""
     subject, config = visits
     process(subject.sessions[0], config)

@@ -25,7 +25,10 @@ NYQUIST_SIGMA = 0.42
 def to_canonical(image: nib.Nifti1Image) -> nib.Nifti1Image:
     """Reorder and flip the array axes to right-anterior-superior; no voxel value changes."""
     canonical = nib.as_closest_canonical(image)
-    return nib.Nifti1Image(np.asarray(canonical.dataobj, dtype=np.float32), canonical.affine)
+    affine = canonical.affine.copy()
+    # Headers hold the origin in single precision, rounded differently for every way to store the array.
+    affine[:3, 3] = np.round(affine[:3, 3], 3)
+    return nib.Nifti1Image(np.asarray(canonical.dataobj, dtype=np.float32), affine)
 
 
 def conform(image: nib.Nifti1Image, voxel_size_mm: float = 1.0) -> nib.Nifti1Image:

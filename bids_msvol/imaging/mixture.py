@@ -205,7 +205,7 @@ def fit_mixture(
 
     References
     ----------
-    Van Leemput et al. 1999, IEEE Transactions on Medical Imaging 18:885-908.
+    Van Leemput et al. 1999, IEEE Transactions on Medical Imaging 18:885-896 (bias) and 18:897-908 (classification).
     Puonti et al. 2016, NeuroImage 143:235-249.
     """
     values = np.exp(log_values - bias.log_at(indices))

@@ -70,6 +70,7 @@ def test_template_is_of_the_image_s_kind(calls: Calls, skull_stripped: bool) -> 
     """A brain without skull is aligned with a brain, a head with a head; the segmentation is told which."""
     found = AtlasEngine(toy_atlas())(image(skull_stripped=skull_stripped), seed=3)
     assert found.skull_stripped is skull_stripped
+    assert found.diagnostics["skull_present"] == float(not skull_stripped)
     assert calls.segmented["skull_stripped"] is skull_stripped
     assert calls.template is not None
     skin = float(np.asarray(calls.template.dataobj)[np.asarray(toy_labels().dataobj) == SOFT_TISSUE].mean())
@@ -96,7 +97,7 @@ def test_results_are_handed_on(calls: Calls) -> None:
     assert np.array_equal(found.to_template.affine, AFFINE)
     assert found.classes == CLASSES
     assert found.template_space == TEMPLATE_SPACE
-    assert found.diagnostics == {"prior_agreement": 0.8}
+    assert found.diagnostics == {"prior_agreement": 0.8, "skull_present": 1.0}
 
 
 def test_every_step_is_told_with_its_source(calls: Calls) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -146,3 +147,19 @@ def test_sample_trilinear_agrees_with_scipy(
     inside = np.all((points > 0) & (points < np.array([6, 7, 8]) - 0.01), axis=1)
     assert found.reshape(1000, -1)[inside] == pytest.approx(expected[inside], abs=1e-3)
     assert found.dtype == np.float32
+
+
+@pytest.mark.parametrize("turn_rad", [0.0, 0.21])
+def test_files_in_all_48_orientations_give_one_image(turn_rad: float, tmp_path: Path) -> None:
+    """Headers round the origin to single precision; the working image does not show it, oblique or not."""
+    rng = np.random.default_rng(11)
+    rotation = nib.eulerangles.euler2mat(0.0, turn_rad, 0.0)
+    affine = nib.affines.from_matvec(rotation @ np.diag([1.0, 1.0, 1.0]), [-81.2345678, -97.7654321, -64.1928374])
+    image = nib.Nifti1Image(rng.random((9, 11, 13)).astype(np.float32), affine)
+    path = tmp_path / "scan.nii.gz"
+    seen = set()
+    for orientation in ORIENTATIONS:
+        nib.save(image.as_reoriented(orientation), path)
+        working = conform(nib.load(path), 1.0)
+        seen.add((working.affine.round(9).tobytes(), np.asarray(working.dataobj).tobytes()))
+    assert len(seen) == 1
