@@ -17,8 +17,8 @@ from bids_msvol.imaging.quality import diagnose
 from bids_msvol.imaging.registration import register_affine
 from bids_msvol.imaging.structures import segment
 
-CAVITY_MARGIN_MM = 8.0
-"""How far around the intracranial cavity the affine registration looks: the skull, not the face or the neck."""
+CAVITY_MARGIN_MM = 16.0
+"""How far around the intracranial cavity the affine registration looks: the skull and the scalp, not the face or the neck."""
 
 BRAIN_MARGIN_MM = 4.0
 """The same around a brain without skull."""

@@ -26,6 +26,9 @@ LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 SEARCH_VOXEL_SIZE_MM = 6.0
 """Voxel size of the search for the starting pose."""
 
+USUAL_SCALE = 0.93
+"""Length of a head relative to MNI152 space, which is larger than most heads: where the search for the size begins."""
+
 AFFINE_VOXEL_SIZE_MM = 2.0
 """Finest voxel size of the affine registration."""
 
@@ -92,7 +95,7 @@ def register_affine(
 
 
 def search_pose(subject: nib.Nifti1Image, template: nib.Nifti1Image) -> NDArray[np.float64]:
-    """Find a rigid starting pose (template to subject) by exhaustive search at low resolution.
+    """Find a starting pose and size (template to subject) by exhaustive search at low resolution.
 
     Returns
     -------
@@ -111,20 +114,20 @@ def search_pose(subject: nib.Nifti1Image, template: nib.Nifti1Image) -> NDArray[
     mass_center = nib.affines.apply_affine(moving.affine, ndimage.center_of_mass(weights))
 
     def score(parameters: Sequence[float]) -> float:
-        matrix = _rigid(parameters, center, mass_center)
+        matrix = _similarity(parameters, center, mass_center)
         return _mutual_information(
             values, moving_data, nib.affines.apply_affine(np.linalg.inv(moving.affine) @ matrix, points)
         )
 
     candidates = [
-        (tilt, 0.0, 0.0, 0.0, y, z)
+        (tilt, 0.0, 0.0, 0.0, y, z, float(np.log(USUAL_SCALE)))
         for tilt, y, z in itertools.product(
             (-0.35, 0.0, 0.35), (-30.0, 0.0, 30.0), (-40.0, -20.0, 0.0, 20.0, 40.0, 60.0)
         )
     ]
     best = sorted(candidates, key=score, reverse=True)[:3]
     refined = max((_pattern_search(score, candidate) for candidate in best), key=lambda found: found[1])
-    return _rigid(refined[0], center, mass_center)
+    return _similarity(refined[0], center, mass_center)
 
 
 def save_transform(transform: TemplateTransform, path: Path, *, inverse: bool = False) -> None:
@@ -280,13 +283,14 @@ def _mutual_information(
     return float(np.sum(table[present] * np.log(table[present] / independent[present])))
 
 
-def _rigid(
+def _similarity(
     parameters: Sequence[float], center: NDArray[np.float64], target: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     rotation = nib.eulerangles.euler2mat(*parameters[2::-1])
     matrix = np.eye(4)
-    matrix[:3, :3] = rotation
-    matrix[:3, 3] = target + np.asarray(parameters[3:]) - rotation @ center
+    linear = float(np.exp(parameters[6])) * rotation
+    matrix[:3, :3] = linear
+    matrix[:3, 3] = target + np.asarray(parameters[3:6]) - linear @ center
     return matrix
 
 
@@ -295,13 +299,14 @@ def _pattern_search(
 ) -> tuple[tuple[float, ...], float]:
     """Coordinate-wise search with shrinking steps: derivative-free, deterministic, good enough for a start."""
     best, value = start, score(start)
-    for angle, shift in ((0.15, 10.0), (0.08, 5.0), (0.04, 2.5)):
+    for angle, shift, growth in ((0.15, 10.0, 0.06), (0.08, 5.0, 0.03), (0.04, 2.5, 0.015)):
+        steps = (angle, angle, angle, shift, shift, shift, growth)
         improved = True
         while improved:
             improved = False
-            for axis, step in itertools.product(range(6), (1.0, -1.0)):
+            for axis, step in itertools.product(range(7), (1.0, -1.0)):
                 trial = list(best)
-                trial[axis] += step * (angle if axis < 3 else shift)
+                trial[axis] += step * steps[axis]
                 trial_value = score(trial)
                 if trial_value > value + 1e-6:
                     best, value, improved = tuple(trial), trial_value, True
