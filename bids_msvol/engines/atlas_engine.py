@@ -18,7 +18,7 @@ from bids_msvol.imaging.registration import register_affine
 from bids_msvol.imaging.structures import segment
 
 CAVITY_MARGIN_MM = 16.0
-"""How far around the intracranial cavity the affine registration looks: the skull and the scalp, not the face or the neck."""
+"""How far around the cavity the affine registration looks: skull and scalp, neither face nor neck."""
 
 BRAIN_MARGIN_MM = 4.0
 """The same around a brain without skull."""
