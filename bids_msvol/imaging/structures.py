@@ -174,14 +174,14 @@ def segment(
     log_data = nib.Nifti1Image(np.log(_positive(data, skull_stripped)), image.affine)
     valid = data > 0 if skull_stripped else np.ones(data.shape, dtype=bool)
 
-    blur = AFFINE_BLUR_MM / frame.spacing_mm
-    blurred = ndimage.gaussian_filter(priors, (blur, blur, blur, 0.0))
     model: BrightnessModel | None = None
-    for maps, stride, schedule in (
-        (blurred, 3, (Level(8.0, 30), Level(4.0, 25))),
-        (priors, 2, (Level(4.0, 15), Level(2.0, 15))),
-        (priors, 2, (Level(2.0, 15),)),
+    for blur_mm, stride, schedule in (
+        (AFFINE_BLUR_MM, 3, (Level(8.0, 30), Level(4.0, 25))),
+        (0.0, 2, (Level(4.0, 15), Level(2.0, 15))),
+        (0.0, 2, (Level(2.0, 15),)),
     ):
+        blur = blur_mm / frame.spacing_mm
+        maps = ndimage.gaussian_filter(priors, (blur, blur, blur, 0.0)) if blur_mm else priors
         near = _cavity_mask(log_data, frame, groups, transform, MARGIN_MM) & valid
         model = _fit(log_data, near, frame, maps, transform, model, stride)
         seen = _group_responsibilities(log_data, valid, frame, groups, maps, transform, model)
@@ -370,6 +370,7 @@ def _structure_posteriors(
     evidence /= tissue_priors
     # A structure takes the part of its tissue that its prior has.
     evidence = priors * evidence[:, owner] + np.float32(1e-30)
+    del priors, tissue_priors, maps  # as large as all that follows
     posterior = evidence / evidence.sum(axis=1, keepdims=True)
     for _ in range(NEIGHBOUR_ROUNDS):
         posterior = evidence * np.exp(np.float32(NEIGHBOUR_WEIGHT) * _neighbour_sum(posterior, mask))
