@@ -24,13 +24,13 @@ from bids_msvol.atlas.labels import (
     CLASSES,
     CSF,
     MIRROR,
-    REGISTRATION_GROUPS,
     SOFT_TISSUE,
     SPINAL_FLUID,
 )
 from bids_msvol.imaging.deformation import deform
 from bids_msvol.imaging.grids import resample_to_grid
 from bids_msvol.imaging.registration import TemplateTransform, register_affine
+from bids_msvol.imaging.structures import registration_groups
 
 GRID_SHAPE = (197, 241, 217)
 GRID_ORIGIN_MM = (-98.0, -136.0, -112.0)
@@ -95,7 +95,7 @@ def build(paths: Sequence[Path], *, passes: int = 2, seed: int = 7) -> HeadAtlas
     target = np.stack([_on_atlas_grid(image, affine) for image in (gray, white)], axis=-1)
     atlas = _average(maps, _align(maps, linear, affine, target, MNI_TISSUES), affine)
     for round_number in range(1, passes + 1):
-        groups = tuple(REGISTRATION_GROUPS.values())
+        groups = registration_groups()
         target = np.stack([np.asarray(atlas.probability(group).dataobj) for group in groups], axis=-1)
         atlas = _average(maps, _align(maps, linear, affine, target, groups), affine)
         print(f"round {round_number} done", flush=True)

@@ -40,16 +40,3 @@ INTRACRANIAL: tuple[int, ...] = tuple(structure.index for structure in STRUCTURE
 """Brain, ventricles and the fluid around the brain: what the intracranial volume counts."""
 
 BRAIN: tuple[int, ...] = tuple(structure.index for structure in STRUCTURES if structure.tissue != "CSF")
-
-REGISTRATION_GROUPS: dict[str, tuple[int, ...]] = {
-    "cortex": (3, 42, 17, 53, 18, 54),
-    "cerebral white matter": (2, 41, 13, 52),
-    "ventricles": (4, 43, 5, 44, 14, 15),
-    "fluid": (CSF, SPINAL_FLUID),
-    "striatum": (11, 50, 12, 51, 26, 58),
-    "thalamus": (10, 49),
-    "cerebellar cortex": (8, 47),
-    "cerebellar white matter and brainstem": (7, 46, 16, 28, 60, CORD),
-    "outside": (AIR, SOFT_TISSUE, VEINS_AND_DURA, CORTICAL_BONE, MARROW),
-}
-"""Channels of the deformable registration when the atlas is built: what a T1w image can tell apart."""

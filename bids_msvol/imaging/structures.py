@@ -140,6 +140,13 @@ class Segmentation:
     prior_agreement: float
 
 
+def registration_groups() -> tuple[tuple[int, ...], ...]:
+    """Return the channels of the deformable registration as class numbers; the atlas is built with the same."""
+    return tuple(
+        tuple(number for tissue in TISSUES if tissue.name in group for number in tissue.members) for group in GROUPS
+    )
+
+
 def tissue_maps(atlas: HeadAtlas) -> NDArray[np.float32]:
     """Atlas summed over the classes of each tissue: (x, y, z, tissue), 0..1."""
     result = np.empty((*atlas.maps.shape[1:], len(TISSUES)), dtype=np.float32)

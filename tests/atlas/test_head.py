@@ -19,9 +19,9 @@ from bids_msvol.atlas.labels import (
     EXTRA_CLASSES,
     INTRACRANIAL,
     MIRROR,
-    REGISTRATION_GROUPS,
 )
 from bids_msvol.imaging.grids import resample_to_grid
+from bids_msvol.imaging.structures import registration_groups
 from bids_msvol.structures import STRUCTURES, structure_by_index
 
 
@@ -101,7 +101,7 @@ def test_intracranial_classes() -> None:
 
 def test_registration_channels_share_out_the_classes() -> None:
     """Each class belongs to exactly one channel."""
-    assert sorted(number for group in REGISTRATION_GROUPS.values() for number in group) == sorted(CLASSES)
+    assert sorted(number for group in registration_groups() for number in group) == sorted(CLASSES)
 
 
 def test_mirror_is_its_own_inverse() -> None:
