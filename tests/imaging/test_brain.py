@@ -40,6 +40,26 @@ def test_skull_stripped(image: nib.Nifti1Image, stripped: bool) -> None:
     assert is_skull_stripped(image) is stripped
 
 
+def test_thin_slab_of_a_head_is_not_a_stripped_brain() -> None:
+    """Thick slices of part of a head on zeros hold no more signal than a brain, but they show the scalp."""
+    image = head(95.0)
+    data = np.asarray(image.dataobj).copy()
+    data[:, :, :18] = 0.0
+    data[:, :, 42:] = 0.0
+    slab = nib.Nifti1Image(data[:, :, 18:42], image.affine)
+    assert is_skull_stripped(slab)
+    scalp = data * np.where(data > 0, 1.0 + 2.0 * (np.asarray(head(87.0).dataobj) == 0), 0.0)
+    assert not is_skull_stripped(nib.Nifti1Image(scalp[:, :, 18:42].astype(np.float32), image.affine))
+
+
+def test_undershoot_of_interpolation_is_background() -> None:
+    """Values below zero around the brain, as windowed sinc leaves them, do not make the background uneven."""
+    image = head(70.0)
+    data = np.asarray(image.dataobj).copy()
+    data[0, 0, 0] = -50.0
+    assert is_skull_stripped(nib.Nifti1Image(data, image.affine))
+
+
 def test_blurred_rim_does_not_hide_that_the_skull_was_removed() -> None:
     """Interpolation leaves faint voxels around the brain; they are background."""
     image = head(70.0)
