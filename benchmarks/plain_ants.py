@@ -17,6 +17,9 @@ MRF = "[0.1,1x1x1]"
 CLASSES = {1: "CSF", 2: "GM", 3: "WM"}
 """What Atropos' classes are on a T1w image, by brightness."""
 
+EMPTY_SHARE = 0.4
+"""Share of empty voxels from which a user sees that the skull was removed, and takes the template's brain alone."""
+
 
 def segment_tissues(source: Path, target: Path) -> None:
     """Segment a T1w image into fluid, grey and white matter (1, 2, 3) inside the template's brain."""
@@ -29,6 +32,8 @@ def segment_tissues(source: Path, target: Path) -> None:
         load_mni152_template(resolution=1).to_filename(paths["template"])
         load_mni152_brain_mask(resolution=1).to_filename(paths["mask"])
         template, brain = (ants.image_read(str(path)) for path in paths.values())
+        if (image.numpy() <= 0).mean() > EMPTY_SHARE:
+            template = template * brain
         found = ants.registration(
             fixed=image,
             moving=template,
