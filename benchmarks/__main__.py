@@ -21,6 +21,10 @@ CLAIMS: dict[str, str] = {
     "repeatability": "the same real head moved, with new noise and a new brightness field",
     "orientations": "the 48 ways to store one image",
     "real_heads": "volumes of six healthy adults against the ranges of adults, and pictures",
+    "injected_change": "known change put into real heads, and none: what is recovered",
+    "real_lesions": "lesions of four patients against the masks of experts",
+    "synthetic_lesions": "lesion load of synthetic heads, from none to 50 mL",
+    "lesion_activity": "new, enlarging and stable lesions of synthetic people, and people in whom nothing changed",
     "speed": "time and memory of a whole session, and of the plain recipe with ANTs",
     "determinism": "two runs, the same tables",
 }

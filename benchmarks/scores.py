@@ -16,7 +16,7 @@ from bids_msvol.config import DEFAULT_SEED, Config
 from bids_msvol.engines.atlas_engine import AtlasEngine
 from bids_msvol.imaging.grids import resample_to_grid, voxel_volume_mm3
 from bids_msvol.measurement import SessionMeasurement
-from bids_msvol.participant import measure_session
+from bids_msvol.person import measure_session
 from bids_msvol.structures import ETIV_NAME, STRUCTURES, SUMS
 
 DICE_TARGETS: Mapping[str, float] = {

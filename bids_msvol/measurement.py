@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one session's measurement consists of: the records that pass from the imaging to the outputs and the report."""
+"""What a measurement consists of: the records that pass from the imaging to the outputs and the report."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ from bids_msvol.structures import Tissue
 
 if TYPE_CHECKING:
     import nibabel as nib
+    import numpy as np
+    from numpy.typing import NDArray
 
+    from bids_msvol.imaging.change import Change
     from bids_msvol.imaging.registration import TemplateTransform
 
 Verdict = Literal["pass", "warn", "fail"]
+
+DAYS_PER_YEAR = 365.25
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,9 @@ class SessionMeasurement:
         Whether the input had no skull left.
     sentences
         The methods text, a sentence for each step that ran, in order.
+    to_scan
+        (4, 4) rigid movement from the working grid's world to that of the T1w file, where a person with several
+        sessions has a space of their own; ``None`` where both are the same.
     """
 
     session: Session
@@ -86,3 +94,53 @@ class SessionMeasurement:
     verdict: Verdict
     skull_stripped: bool
     sentences: tuple[str, ...]
+    to_scan: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class PairMeasurement:
+    """What changed between two sessions of a person.
+
+    Attributes
+    ----------
+    before, after
+        The visits.
+    days
+        Days between them, ``None`` if unknown.
+    changes
+        Change of every structure by every method; withheld where the pair failed.
+    quality
+        Quality metrics of the pair, worst first.
+    verdict
+        The worst verdict of ``quality``.
+    """
+
+    before: Session
+    after: Session
+    days: float | None
+    changes: tuple[Change, ...]
+    quality: tuple[QualityMetric, ...]
+    verdict: Verdict
+
+
+@dataclass(frozen=True, eq=False)
+class PersonMeasurement:
+    """Everything measured in the sessions of a person.
+
+    Attributes
+    ----------
+    sessions
+        Each session, in the order given.
+    pairs
+        Each session with the next, and the first with each later one.
+    """
+
+    sessions: tuple[SessionMeasurement, ...]
+    pairs: tuple[PairMeasurement, ...] = ()
+
+
+def per_year(change_pct: float | None, days: float | None) -> float | None:
+    """Per cent per year, ``None`` if the change or the time is unknown or the time is zero."""
+    if change_pct is None or days is None or days == 0:
+        return None
+    return change_pct * DAYS_PER_YEAR / days

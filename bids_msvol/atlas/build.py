@@ -30,7 +30,7 @@ from bids_msvol.atlas.labels import (
 from bids_msvol.imaging.deformation import deform
 from bids_msvol.imaging.grids import resample_to_grid
 from bids_msvol.imaging.registration import TemplateTransform, register_affine
-from bids_msvol.imaging.structures import registration_groups
+from bids_msvol.imaging.tissues import registration_groups
 
 GRID_SHAPE = (197, 241, 217)
 GRID_ORIGIN_MM = (-98.0, -136.0, -112.0)

@@ -66,6 +66,12 @@ class HeadAtlas:
         inside = np.asarray(self.probability(INTRACRANIAL).dataobj) >= 0.5
         return nib.Nifti1Image(inside.astype(np.uint8), self.affine)
 
+    def brain_points(self, spacing_mm: float) -> NDArray[np.float64]:
+        """Return points (n, 3) in mm, about ``spacing_mm`` apart, that fill the brain and the fluid around it."""
+        step = max(round(spacing_mm / float(nib.affines.voxel_sizes(self.affine)[0])), 1)
+        inside = np.asarray(self.intracranial_mask().dataobj)[::step, ::step, ::step]
+        return np.asarray(nib.affines.apply_affine(self.affine, np.argwhere(inside) * step))
+
 
 def load_atlas(path: Path | None = None) -> HeadAtlas:
     """Load the shipped atlas, or one that :mod:`bids_msvol.atlas.build` wrote.

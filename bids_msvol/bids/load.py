@@ -9,9 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from bids_msvol.bids.names import SessionFiles, log_dir, sessions_table_path
+from bids_msvol.bids.names import (
+    SessionFiles,
+    change_table_path,
+    log_dir,
+    pair_table_path,
+    sessions_table_path,
+)
 from bids_msvol.bids.records import IgnoredScan
-from bids_msvol.bids.tables import QUALITY, VOLUMES, read_table
+from bids_msvol.bids.tables import CHANGE, PAIRS, QUALITY, VOLUMES, Table, read_table
 from bids_msvol.bids.unmeasured import load_failures, load_skipped, read_ignored
 from bids_msvol.errors import DataError, NoInputError
 from bids_msvol.measurement import Verdict
@@ -158,6 +164,8 @@ class ParticipantOutputs:
         Sessions or files of the last run that could not be used at all, with the reason.
     failures
         Sessions that could be read but not measured when they were last tried; one may have an older measurement.
+    changes, pairs
+        The tables of change and of the quality of the pairs of sessions; ``None`` where no pair was measured.
     """
 
     label: str
@@ -165,6 +173,8 @@ class ParticipantOutputs:
     sessions: tuple[SessionOutputs, ...]
     skipped: tuple[IgnoredScan, ...] = ()
     failures: tuple[SessionFailure, ...] = ()
+    changes: pd.DataFrame | None = None
+    pairs: pd.DataFrame | None = None
 
     @property
     def sessions_table_path(self) -> Path:
@@ -200,7 +210,9 @@ def load_participant(output_dir: Path, label: str) -> ParticipantOutputs:
     dated = all(session.days is not None for session in sessions)
     sessions.sort(key=lambda session: ((session.days or 0.0) if dated else 0.0, session.label or ""))
     skipped, failures = load_skipped(output_dir, label), load_failures(output_dir, label)
-    return ParticipantOutputs(label, output_dir, tuple(sessions), skipped, failures)
+    changes = _read_if_there(change_table_path(output_dir, label), CHANGE)
+    pairs = _read_if_there(pair_table_path(output_dir, label), PAIRS)
+    return ParticipantOutputs(label, output_dir, tuple(sessions), skipped, failures, changes, pairs)
 
 
 def has_finished_session(output_dir: Path, label: str) -> bool:
@@ -241,6 +253,10 @@ def _load_session(root: Path, label: str, path: Path) -> SessionOutputs:
     volumes = read_table(files.volumes, VOLUMES)
     quality = read_table(files.quality, QUALITY)
     return SessionOutputs(label, session, files, volumes, quality, provenance)
+
+
+def _read_if_there(path: Path, table: Table) -> pd.DataFrame | None:
+    return read_table(path, table) if path.exists() else None
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -110,6 +110,16 @@ def sessions_table_path(root: Path, subject: str) -> Path:
     return root / f"sub-{subject}" / f"sub-{subject}_sessions.tsv"
 
 
+def change_table_path(root: Path, subject: str) -> Path:
+    """Return the path of the table of change between a participant's sessions."""
+    return derivative_path(root, subject, None, "morph", ".tsv", seg="structures", desc="change")
+
+
+def pair_table_path(root: Path, subject: str) -> Path:
+    """Return the path of the quality table of the pairs of sessions."""
+    return derivative_path(root, subject, None, "stat", ".tsv", desc="change")
+
+
 @dataclass(frozen=True)
 class SessionFiles:
     """Where everything of one session is, whether or not it has been written yet."""
@@ -160,6 +170,11 @@ class SessionFiles:
         """Return the path of the transform to the template, or of its inverse."""
         source, target = (template, "T1w") if inverse else ("T1w", template)
         return self.path("xfm", ".h5", from_=source, to=target, mode="image")
+
+    @property
+    def scan_transform(self) -> Path:
+        """Rigid transform from the T1w file to the space that a person's sessions share."""
+        return self.path("xfm", ".h5", from_="orig", to="T1w", mode="image")
 
 
 def sidecar_path(path: Path) -> Path:

@@ -6,7 +6,7 @@ A session's provenance record is written last: a session without it is unfinishe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,18 +14,34 @@ from bids_msvol import __version__
 from bids_msvol.bids.atomic import clean_image, quantised, replacing, write_image, write_json
 from bids_msvol.bids.dataset import NAME, RAW_LINK, OutputDataset
 from bids_msvol.bids.load import SessionOutputs, load_participant
-from bids_msvol.bids.names import SessionFiles, log_dir, sessions_table_path, sidecar_path
+from bids_msvol.bids.names import (
+    SessionFiles,
+    change_table_path,
+    log_dir,
+    pair_table_path,
+    sessions_table_path,
+    sidecar_path,
+)
 from bids_msvol.bids.provenance import describe_session
-from bids_msvol.bids.tables import HEADLINES, QUALITY, SESSIONS, VOLUMES, Table, write_table
+from bids_msvol.bids.tables import CHANGE, HEADLINES, PAIRS, QUALITY, SESSIONS, VOLUMES, Table, write_table
+from bids_msvol.measurement import per_year
 from bids_msvol.structures import ETIV_NAME, STRUCTURES, SUMS
 
 if TYPE_CHECKING:
     import nibabel as nib
 
     from bids_msvol.config import Config
-    from bids_msvol.measurement import SessionMeasurement
+    from bids_msvol.measurement import PairMeasurement, SessionMeasurement
 
-__all__ = ["OutputDataset", "volume_rows", "write_session", "write_sessions_table"]
+__all__ = [
+    "OutputDataset",
+    "change_rows",
+    "remove_changes",
+    "volume_rows",
+    "write_changes",
+    "write_session",
+    "write_sessions_table",
+]
 
 _PROBABILITY_STEPS = 255
 """Probabilities are stored in steps of 1/255, which a picture does not show; no number is taken from them."""
@@ -96,6 +112,66 @@ def write_sessions_table(root: Path, label: str) -> Path:
         # Another job may have finished a session of the same person in the meantime.
         if finished == sorted(log_dir(root, label).glob("*_provenance.json")):
             return path
+
+
+def write_changes(pairs: Sequence[PairMeasurement], config: Config) -> tuple[Path, ...]:
+    """Write the tables of change between a participant's sessions, and of the quality of the pairs.
+
+    Parameters
+    ----------
+    pairs
+        The pairs of sessions; at least one.
+    config
+        The run.
+
+    Returns
+    -------
+    tuple of Path
+        The tables and their sidecars.
+    """
+    root, subject = config.output_dir, pairs[0].before.subject
+    visits = {pair.before.label: pair.before for pair in pairs} | {pair.after.label: pair.after for pair in pairs}
+    sources = [_uri(SessionFiles(root, subject, label).t1w, root) for label in visits]
+    changes = write_table(
+        change_table_path(root, subject),
+        CHANGE,
+        [row for pair in pairs for row in change_rows(pair)],
+        **_origin(CHANGE, sources),
+    )
+    metrics = [
+        {**_pair_ids(pair), "metric": one.name, "value": one.value, "verdict": one.verdict, "reason": one.reason}
+        for pair in pairs
+        for one in pair.quality
+    ]
+    return (*changes, *write_table(pair_table_path(root, subject), PAIRS, metrics, **_origin(PAIRS, sources)))
+
+
+def remove_changes(config: Config, subject: str) -> None:
+    """Remove the tables of change, which are about sessions that are measured differently now."""
+    for path in (change_table_path(config.output_dir, subject), pair_table_path(config.output_dir, subject)):
+        for file in (path, sidecar_path(path)):
+            file.unlink(missing_ok=True)
+
+
+def change_rows(pair: PairMeasurement) -> list[dict[str, object]]:
+    """Return the rows of one pair in the table of change."""
+    return [
+        {
+            **_pair_ids(pair),
+            "days": pair.days,
+            "index": change.index,
+            "name": change.name,
+            "method": change.method,
+            "change_mm3": change.change_mm3,
+            "change_pct": change.change_pct,
+            "change_pct_per_year": per_year(change.change_pct, pair.days),
+        }
+        for change in pair.changes
+    ]
+
+
+def _pair_ids(pair: PairMeasurement) -> dict[str, object]:
+    return {"session_id_from": f"ses-{pair.before.label}", "session_id_to": f"ses-{pair.after.label}"}
 
 
 def volume_rows(measurement: SessionMeasurement) -> list[dict[str, object]]:
@@ -171,7 +247,7 @@ def _values(image: nib.Nifti1Image) -> Any:
 
 
 def _write_transforms(measurement: SessionMeasurement, files: SessionFiles) -> list[Path]:
-    from bids_msvol.imaging.registration import save_transform
+    from bids_msvol.imaging.registration import TemplateTransform, save_transform
 
     written = []
     for inverse in (False, True):
@@ -188,6 +264,23 @@ def _write_transforms(measurement: SessionMeasurement, files: SessionFiles) -> l
             },
         )
         written += [path, sidecar_path(path)]
+    if measurement.to_scan is not None:
+        with replacing(files.scan_transform) as temporary:
+            # Resampling the scan needs the movement from the shared space to the scan, which ITK stores as it is.
+            save_transform(TemplateTransform(measurement.to_scan), temporary)
+        write_json(
+            sidecar_path(files.scan_transform),
+            {
+                "Description": "ITK transform that resamples the T1w file to the space that lies halfway between the "
+                "person's sessions, in which all their derivatives are.",
+                "Sources": [f"bids:{RAW_LINK}:{measurement.session.t1w.relative_path}"],
+            },
+        )
+        written += [files.scan_transform, sidecar_path(files.scan_transform)]
+    else:
+        # The session may have been measured with others before.
+        for path in (files.scan_transform, sidecar_path(files.scan_transform)):
+            path.unlink(missing_ok=True)
     return written
 
 

@@ -191,7 +191,48 @@ SESSIONS = Table(
     ),
 )
 
-TABLES = (VOLUMES, QUALITY, SESSIONS, LABELS)
+_PAIR_COLUMNS = (
+    Column("session_id_from", "Earlier session, with its prefix ses-."),
+    Column("session_id_to", "Later session."),
+)
+
+METHODS = {
+    "segmentation": "difference of two segmentations that share the person's deformation of the atlas",
+    "jacobian": "how the deformation between the sessions stretches the structure",
+    "boundary": "how far the edge has moved, from brightness alone",
+}
+
+CHANGE = Table(
+    "Change of structures",
+    "sub-*_seg-structures_desc-change_morph.tsv",
+    "One row for each pair of sessions (each with the next, the first with each later one), method and structure or "
+    "sum of structures of one participant.",
+    (
+        *_PAIR_COLUMNS,
+        Column("days", "Days between the sessions.", "number", "day", DAYS_DECIMALS),
+        Column("index", "Number in FreeSurfer's colour table; n/a for sums.", "integer"),
+        Column("name", "FreeSurfer's name of the structure, or the name of a sum."),
+        Column("method", "How the change was measured.", levels=METHODS),
+        Column("change_mm3", "Later minus earlier volume.", "number", "mm^3", MM3_DECIMALS),
+        Column("change_pct", "The same in per cent of the earlier volume.", "number", "percent", PERCENT_DECIMALS),
+        Column(
+            "change_pct_per_year",
+            "The same for a year of 365.25 days; n/a if the days are unknown.",
+            "number",
+            "percent",
+            PERCENT_DECIMALS,
+        ),
+    ),
+)
+
+PAIRS = Table(
+    "Quality of pairs of sessions",
+    "sub-*_desc-change_stat.tsv",
+    "One row for each quality metric of each pair of sessions of one participant.",
+    (*_PAIR_COLUMNS, *QUALITY.columns),
+)
+
+TABLES = (VOLUMES, QUALITY, SESSIONS, CHANGE, PAIRS, LABELS)
 """All tables, in the order of the documentation."""
 
 

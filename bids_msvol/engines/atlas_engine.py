@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import nibabel as nib
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from bids_msvol.atlas.head import TEMPLATE_SPACE, TYPICAL_T1W_INTENSITY, HeadAtlas, coarsen_atlas, load_atlas
@@ -14,14 +16,17 @@ from bids_msvol.atlas.labels import BRAIN
 from bids_msvol.engines.structure_engine import StructurePosteriors
 from bids_msvol.imaging.brain import is_skull_stripped
 from bids_msvol.imaging.quality import diagnose
-from bids_msvol.imaging.registration import register_affine
-from bids_msvol.imaging.structures import segment
+from bids_msvol.imaging.registration import follow_displacement, register_affine
+from bids_msvol.imaging.structures import Segmentation, segment, segment_together
 
 CAVITY_MARGIN_MM = 16.0
 """How far around the cavity the affine registration looks: skull and scalp, neither face nor neck."""
 
 BRAIN_MARGIN_MM = 4.0
 """The same around a brain without skull."""
+
+POINT_SPACING_MM = 2.0
+"""Distance of the points at which a person's sessions are compared to align them."""
 
 
 @dataclass(frozen=True)
@@ -36,29 +41,65 @@ class AtlasEngine:
 
     atlas: HeadAtlas | None = None
 
-    def __call__(self, t1w: nib.Nifti1Image, *, seed: int) -> StructurePosteriors:
-        """Segment a conformed T1w image; see `StructureEngine`."""
-        atlas = self.atlas if self.atlas is not None else load_atlas()
-        atlas = coarsen_atlas(atlas, float(min(nib.affines.voxel_sizes(t1w.affine))))
+    def brain_points(self) -> NDArray[np.float64]:
+        """Return points of the template's brain; see `StructureEngine`."""
+        return (self.atlas if self.atlas is not None else load_atlas()).brain_points(POINT_SPACING_MM)
+
+    def align(self, t1w: nib.Nifti1Image, *, seed: int) -> NDArray[np.float64]:
+        """Align the template with a T1w image; see `StructureEngine`."""
+        atlas = self._atlas_for(t1w)
         spacing_mm = float(nib.affines.voxel_sizes(atlas.affine)[0])
         skull_stripped = is_skull_stripped(t1w)
         template = atlas.expected_image(TYPICAL_T1W_INTENSITY, BRAIN if skull_stripped else None)
         margin_mm = BRAIN_MARGIN_MM if skull_stripped else CAVITY_MARGIN_MM
         beyond = np.asarray(atlas.intracranial_mask().dataobj) == 0
         near = (ndimage.distance_transform_edt(beyond, spacing_mm) <= margin_mm).astype(np.float32)
-        affine = register_affine(t1w, template, nib.Nifti1Image(near, template.affine), seed=seed).affine
-        found = segment(t1w, atlas, affine, skull_stripped=skull_stripped)
-        return StructurePosteriors(
-            mask=found.mask,
-            classes=found.classes,
-            posteriors=found.posteriors,
-            corrected=found.corrected,
-            to_template=found.transform,
-            template_space=TEMPLATE_SPACE,
-            skull_stripped=skull_stripped,
-            diagnostics={**diagnose(found), "skull_present": float(not skull_stripped)},
-            sentences=_sentences(skull_stripped),
-        )
+        return register_affine(t1w, template, nib.Nifti1Image(near, template.affine), seed=seed).affine
+
+    def __call__(
+        self,
+        t1w: nib.Nifti1Image,
+        *,
+        seed: int,
+        affine: NDArray[np.float64] | None = None,
+        seen: NDArray[np.bool_] | None = None,
+    ) -> StructurePosteriors:
+        """Segment a conformed T1w image; see `StructureEngine`."""
+        skull_stripped = is_skull_stripped(t1w)
+        affine = self.align(t1w, seed=seed) if affine is None else affine
+        found = segment(t1w, self._atlas_for(t1w), affine, skull_stripped=skull_stripped, seen=seen)
+        return _posteriors(found, skull_stripped, _sentences(skull_stripped))
+
+    def follow(
+        self,
+        images: Sequence[nib.Nifti1Image],
+        base: StructurePosteriors,
+        displacements: Sequence[nib.Nifti1Image],
+        seen: Sequence[NDArray[np.bool_]],
+    ) -> Iterator[StructurePosteriors]:
+        """Segment the sessions of a person with the deformation of their mean image; see `StructureEngine`."""
+        transforms = [follow_displacement(base.to_template, displacement) for displacement in displacements]
+        atlas = self._atlas_for(images[0])
+        for found in segment_together(images, atlas, transforms, skull_stripped=base.skull_stripped, seen=seen):
+            yield _posteriors(found, base.skull_stripped, base.sentences)
+
+    def _atlas_for(self, t1w: nib.Nifti1Image) -> HeadAtlas:
+        atlas = self.atlas if self.atlas is not None else load_atlas()
+        return coarsen_atlas(atlas, float(min(nib.affines.voxel_sizes(t1w.affine))))
+
+
+def _posteriors(found: Segmentation, skull_stripped: bool, sentences: tuple[str, ...]) -> StructurePosteriors:
+    return StructurePosteriors(
+        mask=found.mask,
+        classes=found.classes,
+        posteriors=found.posteriors,
+        corrected=found.corrected,
+        to_template=found.transform,
+        template_space=TEMPLATE_SPACE,
+        skull_stripped=skull_stripped,
+        diagnostics={**diagnose(found), "skull_present": float(not skull_stripped)},
+        sentences=sentences,
+    )
 
 
 def _sentences(skull_stripped: bool) -> tuple[str, ...]:
@@ -68,7 +109,8 @@ def _sentences(skull_stripped: bool) -> tuple[str, ...]:
         "atlas of the program, by an exhaustive search for the pose and an affine transform that maximises mutual "
         "information (ANTs; Avants 2011).",
         "Tissue brightness and a smooth multiplicative bias field were estimated together by expectation-maximisation "
-        "of a Gaussian mixture under the priors of the atlas (Van Leemput 1999; Ashburner 2005).",
+        "of a Gaussian mixture under the priors of the atlas, with voxels that two tissues share (Van Leemput 1999; "
+        "Van Leemput 2003; Ashburner 2005).",
         "The atlas was deformed onto the image by a diffeomorphic registration of nine tissue probability maps "
         "(Vercauteren 2009), in alternation with the brightness model.",
         "Each voxel received the posterior probability of every structure from its brightness, the deformed priors and "

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,6 +54,55 @@ class StructurePosteriors:
 class StructureEngine(Protocol):
     """Anything that turns a T1w image into structure posteriors."""
 
-    def __call__(self, t1w: nib.Nifti1Image, *, seed: int) -> StructurePosteriors:
-        """Segment a conformed T1w image (RAS, isotropic)."""
+    def brain_points(self) -> NDArray[np.float64]:
+        """Return points (n, 3) of the template, mm, by which a person's sessions are aligned."""
+        ...
+
+    def align(self, t1w: nib.Nifti1Image, *, seed: int) -> NDArray[np.float64]:
+        """Return the (4, 4) affine from the template to a conformed T1w image, world mm."""
+        ...
+
+    def __call__(
+        self,
+        t1w: nib.Nifti1Image,
+        *,
+        seed: int,
+        affine: NDArray[np.float64] | None = None,
+        seen: NDArray[np.bool_] | None = None,
+    ) -> StructurePosteriors:
+        """Segment a conformed T1w image (RAS, isotropic).
+
+        Parameters
+        ----------
+        t1w
+            The image.
+        seed
+            Seed of all chance.
+        affine
+            From the template to the image, if known.
+        seen
+            (x, y, z) voxels inside the field of view; all of them if not given.
+        """
+        ...
+
+    def follow(
+        self,
+        images: Sequence[nib.Nifti1Image],
+        base: StructurePosteriors,
+        displacements: Sequence[nib.Nifti1Image],
+        seen: Sequence[NDArray[np.bool_]],
+    ) -> Iterator[StructurePosteriors]:
+        """Segment the sessions of a person from what is known of their mean image, one after the other.
+
+        Parameters
+        ----------
+        images
+            T1w of each session, on the grid of the mean image and matched to it in brightness.
+        base
+            Structures of the mean image.
+        displacements
+            For each session ``v`` in mm: it shows at ``p`` what the mean image shows at ``p + v(p)``.
+        seen
+            For each session, (x, y, z) voxels inside its field of view.
+        """
         ...

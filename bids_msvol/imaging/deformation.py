@@ -32,12 +32,15 @@ class Level:
         Number of updates.
     update_sigma, total_sigma
         Gaussian widths, in voxels of the level, that smooth each update and the accumulated displacement.
+    noise
+        Differences and gradients of about this size say nothing.
     """
 
     voxel_size_mm: float
     iterations: int
     update_sigma: float = 1.5
     total_sigma: float = 0.6
+    noise: float = 0.01
 
 
 COARSE_TO_FINE: tuple[Level, ...] = (Level(8.0, 30), Level(4.0, 25), Level(2.0, 15))
@@ -134,7 +137,7 @@ def _iterate(
     for _ in range(level.iterations):
         warped = np.ascontiguousarray(np.moveaxis(_warp(moving, grid, vectors), -1, 0))
         update = np.zeros((3, *fixed.shape[:3]), dtype=np.float32)
-        norm = np.full(fixed.shape[:3], 1e-4, dtype=np.float32)
+        norm = np.full(fixed.shape[:3], level.noise**2, dtype=np.float32)
         for fixed_map, warped_map in zip(fixed_channels, warped, strict=True):
             difference = fixed_map - warped_map
             if weight is not None:

@@ -3,19 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from bids_msvol.imaging.deformation import jacobian_determinant
 from bids_msvol.measurement import QualityMetric, Verdict
 from bids_msvol.structures import STRUCTURES
 
 if TYPE_CHECKING:
+    from bids_msvol.imaging.change import Change
     from bids_msvol.imaging.structures import Segmentation
 
 
@@ -54,6 +56,7 @@ METRICS: Mapping[str, Limits] = {
         "below",
         "the skull was removed beforehand, so the intracranial volume counts only the fluid that was left",
     ),
+    "alignment": Limits(0.7, 0.4, "below", "the sessions of the person hardly look alike after alignment"),
     "voxel_longest_edge_mm": Limits(1.6, None, "above", "thick slices: small structures are measured coarsely"),
     "working_voxel_size_mm": Limits(1.3, None, "above", "measured at reduced resolution, for a test"),
 }
@@ -84,9 +87,15 @@ PLAUSIBLE_MM3: Mapping[str, tuple[float, float]] = {
 """Volumes of one side beyond which no adult has been reported, healthy or ill: outside, the measurement failed."""
 
 
+DISAGREEMENT_PCT: Mapping[str, float] = {"WholeBrain": 0.5, "Ventricles": 3.0}
+"""Difference between the methods that measure one change, in per cent of the volume, from which it is flagged."""
+
+_WORST_FIRST: Mapping[Verdict, int] = {"fail": 0, "warn": 1, "pass": 2}
+
+
 def diagnose(segmentation: Segmentation) -> dict[str, float]:
     """Numbers about contrast, noise, bias, registration and coverage of one segmentation."""
-    from bids_msvol.imaging.structures import TISSUES
+    from bids_msvol.imaging.tissues import TISSUES
 
     mixture = segmentation.model.mixture
     means, deviations = mixture.tissue_means(), np.sqrt(mixture.tissue_variances())
@@ -101,7 +110,7 @@ def diagnose(segmentation: Segmentation) -> dict[str, float]:
         "bias_range_pct": float(100.0 * (high / low - 1.0)),
         "affine_scale": float(np.linalg.det(segmentation.transform.affine)),
         "prior_agreement": segmentation.prior_agreement,
-        "brain_cut_pct": _cut_share(segmentation.mask, brain),
+        "brain_cut_pct": _cut_share(segmentation.seen, segmentation.mask, brain),
     }
     if segmentation.transform.inverse is not None:
         vectors = np.asarray(segmentation.transform.inverse.dataobj)
@@ -149,9 +158,50 @@ def judge(
         kept[structure.index] = None if all_failed or metric.verdict == "fail" else value
         if metric.verdict != "pass":
             metrics.append(metric)
-    order: dict[Verdict, int] = {"fail": 0, "warn": 1, "pass": 2}
-    metrics.sort(key=lambda metric: order[metric.verdict])
+    metrics.sort(key=lambda metric: _WORST_FIRST[metric.verdict])
     return tuple(metrics), kept, None if all_failed else etiv_mm3
+
+
+def judge_pair(
+    changes: Sequence[Change], similarity: float, protocol_differences: Sequence[str]
+) -> tuple[tuple[QualityMetric, ...], tuple[Change, ...]]:
+    """Judge a pair of sessions, and withhold its changes if the sessions do not match.
+
+    Parameters
+    ----------
+    changes
+        Change of every structure by every method.
+    similarity
+        Correlation of the two sessions' local brightness after alignment.
+    protocol_differences
+        How the two acquisitions differ, in plain words.
+
+    Returns
+    -------
+    metrics
+        Worst first.
+    changes
+        As given, without values where the pair failed.
+    """
+    metrics = [_judge_number("alignment", similarity)]
+    differing = float(len(protocol_differences))
+    metrics.append(
+        QualityMetric("protocol_differences", differing, "warn", "; ".join(protocol_differences))
+        if protocol_differences
+        else QualityMetric("protocol_differences", differing, "pass")
+    )
+    for name, limit_pct in DISAGREEMENT_PCT.items():
+        values = [change.change_pct for change in changes if change.name == name and change.change_pct is not None]
+        if len(values) > 1:
+            spread = max(values) - min(values)
+            reason = f"the methods disagree by {spread:.2f} %, more than {limit_pct:g} %" if spread > limit_pct else ""
+            metrics.append(
+                QualityMetric(f"{name.lower()}_disagreement_pct", spread, "warn" if reason else "pass", reason)
+            )
+    if any(metric.verdict == "fail" for metric in metrics):
+        changes = [replace(change, change_mm3=None, change_pct=None) for change in changes]
+    metrics.sort(key=lambda metric: _WORST_FIRST[metric.verdict])
+    return tuple(metrics), tuple(changes)
 
 
 def worst_verdict(metrics: tuple[QualityMetric, ...]) -> Verdict:
@@ -183,13 +233,13 @@ def _brain_share(segmentation: Segmentation) -> NDArray[np.float32]:
     return np.asarray(segmentation.posteriors[:, columns].sum(axis=1), dtype=np.float32)
 
 
-def _cut_share(mask: NDArray[np.bool_], brain: NDArray[np.float32]) -> float:
-    """Brain in the outermost voxels of the grid, as a share of the brain's surface estimate, in percent."""
+def _cut_share(seen: NDArray[np.bool_], mask: NDArray[np.bool_], brain: NDArray[np.float32]) -> float:
+    """Brain in the outermost voxels of the field of view, in percent of an estimate of the brain's surface."""
     volume = np.zeros(mask.shape, dtype=np.float32)
     volume[mask] = brain
-    faces = [volume.take(index, axis=axis) for axis in range(3) for index in (0, -1)]
+    rim = seen & ~ndimage.binary_erosion(seen)
     surface = 6.0 * float(volume.sum()) ** (2.0 / 3.0)
-    return float(100.0 * sum(float(face.sum()) for face in faces) / max(surface, 1.0))
+    return float(100.0 * float(volume[rim].sum()) / max(surface, 1.0))
 
 
 def voxel_metrics(original: nib.Nifti1Image, working: nib.Nifti1Image) -> dict[str, float]:

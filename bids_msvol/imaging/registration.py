@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from bids_msvol.imaging.grids import conform, sample_trilinear
+from bids_msvol.imaging.deformation import invert
+from bids_msvol.imaging.grids import conform, sample_trilinear, world_points
 
 if TYPE_CHECKING:
     import ants
@@ -64,6 +65,31 @@ class TemplateTransform:
         """Map points (n, 3) in template millimetres to subject millimetres."""
         displaced = points if self.forward is None else points + sample_field(self.forward, points)
         return _apply_affine(self.affine, displaced)
+
+
+def follow_displacement(transform: TemplateTransform, displacement: nib.Nifti1Image) -> TemplateTransform:
+    """Return the transform of another image of the person, which differs from the first one by a displacement.
+
+    Parameters
+    ----------
+    transform
+        Between the template and the first image; not merely affine.
+    displacement
+        ``v`` in mm, (x, y, z, 3): a point ``p`` of the other image shows what is at ``p + v(p)`` in the first one.
+
+    Raises
+    ------
+    ValueError
+        If the transform is merely affine.
+    """
+    if transform.inverse is None:
+        raise ValueError("an affine transform has no grid on which to follow a displacement")
+    shape = transform.inverse.shape[:3]
+    aligned = world_points(np.ones(shape, dtype=bool), transform.inverse.affine)
+    points = _apply_affine(transform.affine, aligned)
+    target = transform.subject_to_template(points + sample_field(displacement, points))
+    inverse = nib.Nifti1Image((target - aligned).reshape(*shape, 3), transform.inverse.affine)
+    return TemplateTransform(transform.affine, invert(inverse), inverse)
 
 
 def register_affine(

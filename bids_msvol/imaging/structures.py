@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import nibabel as nib
@@ -12,76 +12,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from bids_msvol.atlas.head import HeadAtlas
-from bids_msvol.atlas.labels import (
-    AIR,
-    CORD,
-    CORTICAL_BONE,
-    CSF,
-    INTRACRANIAL,
-    MARROW,
-    SOFT_TISSUE,
-    SPINAL_FLUID,
-    VEINS_AND_DURA,
-)
 from bids_msvol.imaging.bias import BiasField, flat_field
 from bids_msvol.imaging.deformation import Level, deform, invert
+from bids_msvol.imaging.frame import Frame, sample_priors, with_floor
 from bids_msvol.imaging.grids import sample_trilinear, world_points
-from bids_msvol.imaging.mixture import Mixture, Tissue, fit_mixture
+from bids_msvol.imaging.mixture import Mixture, fit_mixture
 from bids_msvol.imaging.registration import TemplateTransform, sample_field
-
-TISSUES: tuple[Tissue, ...] = (
-    Tissue("cerebral white matter", (2, 41), "white", in_bias=True),
-    Tissue("cerebellar white matter", (7, 46), "white", in_bias=True),
-    Tissue("brainstem", (16, 28, 60, CORD), "white", in_bias=True),
-    Tissue("cortex", (3, 42), "gray", in_bias=True),
-    Tissue("cerebellar cortex", (8, 47), "gray", in_bias=True),
-    Tissue("hippocampus and amygdala", (17, 53, 18, 54), "gray", in_bias=True),
-    Tissue("caudate and accumbens", (11, 50, 26, 58), "gray", in_bias=True),
-    Tissue("putamen", (12, 51), "gray", in_bias=True),
-    Tissue("thalamus", (10, 49), "deep", components=2, in_bias=True),
-    Tissue("pallidum", (13, 52), "white", in_bias=True),
-    Tissue("ventricles", (4, 43, 5, 44, 14, 15), "fluid"),
-    Tissue("fluid", (CSF, SPINAL_FLUID), "fluid"),
-    Tissue("veins and dura", (VEINS_AND_DURA,), "veins", components=2),
-    Tissue("bone and air", (CORTICAL_BONE, AIR), "bone", components=2),
-    Tissue("soft tissue and marrow", (SOFT_TISSUE, MARROW), "soft", components=3),
-)
-"""Which classes share a brightness: those that look alike and lie far enough apart for the priors to separate them."""
-
-GROUPS: tuple[tuple[str, ...], ...] = (
-    ("cortex", "hippocampus and amygdala"),
-    ("cerebral white matter", "pallidum"),
-    ("ventricles",),
-    ("fluid",),
-    ("caudate and accumbens", "putamen"),
-    ("thalamus",),
-    ("cerebellar cortex",),
-    ("cerebellar white matter", "brainstem"),
-    ("veins and dura", "bone and air", "soft tissue and marrow"),
-)
-"""Channels of the deformable registration, as tissues. The pallidum is as bright as white matter on many scanners."""
-
-OUTSIDE = 8
-"""Position in ``GROUPS`` of what is not inside the skull."""
-
-MIXED: tuple[tuple[str, str], ...] = (
-    ("cerebral white matter", "cortex"),
-    ("cortex", "fluid"),
-    ("cerebral white matter", "ventricles"),
-    ("caudate and accumbens", "ventricles"),
-    ("thalamus", "ventricles"),
-    ("hippocampus and amygdala", "ventricles"),
-    ("hippocampus and amygdala", "fluid"),
-    ("cerebral white matter", "hippocampus and amygdala"),
-    ("cerebral white matter", "caudate and accumbens"),
-    ("cerebral white matter", "putamen"),
-    ("cerebellar white matter", "cerebellar cortex"),
-    ("cerebellar cortex", "fluid"),
-    ("cerebellar cortex", "ventricles"),
-    ("brainstem", "fluid"),
-    ("brainstem", "ventricles"),
-)
-"""Tissues that share voxels along their borders, where the difference in brightness is worth the effort."""
+from bids_msvol.imaging.tissues import GROUPS, MIXED, OUTSIDE, TISSUES, tissue_indices, tissue_maps
 
 MARGIN_MM = 10.0
 """How far beyond the intracranial cavity the model looks."""
@@ -92,13 +29,12 @@ FINAL_MARGIN_MM = 5.0
 AFFINE_BLUR_MM = 3.0
 """Gaussian blur of the priors while only the affine is known."""
 
-PRIOR_FLOOR = 1e-4
-"""Share of every other class mixed into the priors: the atlas has never seen everybody."""
-
 NEIGHBOUR_WEIGHT = 0.15
 """Strength of the neighbourhood prior, per neighbour and unit probability."""
 
 NEIGHBOUR_ROUNDS = 2
+
+_Samples = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.integer]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +51,8 @@ class Segmentation:
 
     Attributes
     ----------
+    seen
+        (x, y, z) voxels inside the field of view.
     mask
         (x, y, z) voxels looked at.
     classes
@@ -131,6 +69,7 @@ class Segmentation:
         Mean over the cavity of the prior probability of the tissue that the image shows: how well the atlas fits.
     """
 
+    seen: NDArray[np.bool_]
     mask: NDArray[np.bool_]
     classes: tuple[int, ...]
     posteriors: NDArray[np.float32]
@@ -140,23 +79,13 @@ class Segmentation:
     prior_agreement: float
 
 
-def registration_groups() -> tuple[tuple[int, ...], ...]:
-    """Return the channels of the deformable registration as class numbers; the atlas is built with the same."""
-    return tuple(
-        tuple(number for tissue in TISSUES if tissue.name in group for number in tissue.members) for group in GROUPS
-    )
-
-
-def tissue_maps(atlas: HeadAtlas) -> NDArray[np.float32]:
-    """Atlas summed over the classes of each tissue: (x, y, z, tissue), 0..1."""
-    result = np.empty((*atlas.maps.shape[1:], len(TISSUES)), dtype=np.float32)
-    for channel, tissue in enumerate(TISSUES):
-        result[..., channel] = np.asarray(atlas.probability(tissue.members).dataobj)
-    return result
-
-
 def segment(
-    image: nib.Nifti1Image, atlas: HeadAtlas, affine: NDArray[np.float64], *, skull_stripped: bool = False
+    image: nib.Nifti1Image,
+    atlas: HeadAtlas,
+    affine: NDArray[np.float64],
+    *,
+    skull_stripped: bool = False,
+    seen: NDArray[np.bool_] | None = None,
 ) -> Segmentation:
     """Segment a T1w image into the classes of the atlas.
 
@@ -172,15 +101,12 @@ def segment(
         (4, 4), template to image, world mm.
     skull_stripped
         Whether everything outside the brain was set to zero.
+    seen
+        (x, y, z) voxels inside the field of view; all of them if not given.
     """
-    frame = _Frame.around_cavity(atlas)
-    priors = frame.crop(tissue_maps(atlas))
-    groups = np.stack([priors[..., _tissue_indices(group)].sum(axis=-1) for group in GROUPS], axis=-1)
+    head = _Head.prepare(image, atlas, skull_stripped, seen)
+    frame, groups = head.frame, head.groups
     transform = TemplateTransform(affine)
-    data = np.asarray(image.dataobj)
-    log_data = nib.Nifti1Image(np.log(_positive(data, skull_stripped)), image.affine)
-    valid = data > 0 if skull_stripped else np.ones(data.shape, dtype=bool)
-
     model: BrightnessModel | None = None
     for blur_mm, stride, schedule in (
         (AFFINE_BLUR_MM, 3, (Level(8.0, 30), Level(4.0, 25))),
@@ -188,55 +114,120 @@ def segment(
         (0.0, 2, (Level(2.0, 15),)),
     ):
         blur = blur_mm / frame.spacing_mm
-        maps = ndimage.gaussian_filter(priors, (blur, blur, blur, 0.0)) if blur_mm else priors
-        near = _cavity_mask(log_data, frame, groups, transform, MARGIN_MM) & valid
-        model = _fit(log_data, near, frame, maps, transform, model, stride)
-        seen = _group_responsibilities(log_data, valid, frame, groups, maps, transform, model)
+        maps = ndimage.gaussian_filter(head.priors, (blur, blur, blur, 0.0)) if blur_mm else head.priors
+        model = _fit(head, head.near(transform, MARGIN_MM), maps, transform, model, stride)
+        shown = _group_responsibilities(head, maps, transform, model)
         levels = [level for level in schedule if level.voxel_size_mm >= frame.spacing_mm] or [
             Level(frame.spacing_mm, schedule[-1].iterations)
         ]
-        inverse = deform(seen, groups, frame.affine, levels=levels, start=transform.inverse, weight=seen.sum(axis=-1))
+        inverse = deform(shown, groups, frame.affine, levels=levels, start=transform.inverse, weight=shown.sum(axis=-1))
         transform = TemplateTransform(affine, invert(inverse), inverse)
-    agreement = _agreement(seen, groups, frame, transform)
-    near = _cavity_mask(log_data, frame, groups, transform, FINAL_MARGIN_MM) & valid
-    model = _fit(log_data, near, frame, priors, transform, model, 2)
-    posteriors = _structure_posteriors(log_data, near, frame, atlas, transform, model)
-    log_field = model.bias.log_field()
-    # Far from the brain nothing holds the field.
-    np.clip(log_field, log_field[near].min(), log_field[near].max(), out=log_field)
-    corrected = nib.Nifti1Image(data * np.exp(-log_field), image.affine)
-    return Segmentation(near, atlas.classes, posteriors, model, transform, corrected, agreement)
+    agreement = _agreement(shown, groups, frame, transform)
+    near = head.near(transform, FINAL_MARGIN_MM)
+    model = _fit(head, near, head.priors, transform, model, 2)
+    return _classify(head, near, atlas, transform, model, agreement)
+
+
+def segment_together(
+    images: Sequence[nib.Nifti1Image],
+    atlas: HeadAtlas,
+    transforms: Sequence[TemplateTransform],
+    *,
+    skull_stripped: bool = False,
+    seen: Sequence[NDArray[np.bool_]],
+) -> Iterator[Segmentation]:
+    """Segment the sessions of a person with deformations of the atlas that are known, and one brightness model for all.
+
+    A model of each session's own would take part of a change of volume for a change of brightness: where sulci widen,
+    the voxels of the cortex darken.
+
+    Parameters
+    ----------
+    images
+        T1w of each session on one grid, matched in brightness.
+    atlas, skull_stripped
+        As for `segment`.
+    transforms
+        Between the template and each image.
+    seen
+        For each session, (x, y, z) voxels inside its field of view.
+    """
+    heads = [_Head.prepare(image, atlas, skull_stripped, visible) for image, visible in zip(images, seen, strict=True)]
+    near = [head.near(transform, FINAL_MARGIN_MM) for head, transform in zip(heads, transforms, strict=True)]
+    samples = [
+        _samples(head, mask, head.priors, transform, 2)
+        for head, mask, transform in zip(heads, near, transforms, strict=True)
+    ]
+    shared = _fit_samples(samples, heads[0], None)
+    for head, mask, transform, sample in zip(heads, near, transforms, samples, strict=True):
+        model = _fit_samples([sample], head, shared, known=True)
+        shown = _group_responsibilities(head, head.priors, transform, model)
+        agreement = _agreement(shown, head.groups, head.frame, transform)
+        yield _classify(head, mask, atlas, transform, model, agreement)
 
 
 @dataclass(frozen=True, eq=False)
-class _Frame:
-    """The part of the atlas grid around the intracranial cavity."""
+class _Head:
+    """What all rounds of a segmentation share: the image, and the atlas around the cavity.
 
-    box: tuple[slice, slice, slice]
-    shape: tuple[int, int, int]
-    affine: NDArray[np.float64]
-    spacing_mm: float
+    Attributes
+    ----------
+    image, log_image
+        T1w and its logarithm.
+    seen, valid
+        (x, y, z) voxels inside the field of view; those that also show something.
+    frame
+        Grid of ``priors`` and ``groups``.
+    priors, groups
+        (x, y, z, tissue) and (x, y, z, channel of the deformable registration).
+    cavity_distance_mm
+        (x, y, z) distance to the cavity on the frame.
+    """
+
+    image: nib.Nifti1Image
+    log_image: nib.Nifti1Image
+    seen: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
+    frame: Frame
+    priors: NDArray[np.float32]
+    groups: NDArray[np.float32]
+    cavity_distance_mm: NDArray[np.float32]
 
     @staticmethod
-    def around_cavity(atlas: HeadAtlas) -> _Frame:
-        inside = np.asarray(atlas.probability(INTRACRANIAL).dataobj) > 0.02
-        spacing_mm = float(nib.affines.voxel_sizes(atlas.affine)[0])
-        box = []
+    def prepare(
+        image: nib.Nifti1Image, atlas: HeadAtlas, skull_stripped: bool, seen: NDArray[np.bool_] | None
+    ) -> _Head:
+        data = np.asarray(image.dataobj)
+        seen = np.ones(data.shape, dtype=bool) if seen is None else seen
+        frame = Frame.around_cavity(atlas, MARGIN_MM)
+        priors = frame.crop(tissue_maps(atlas))
+        groups = np.stack([priors[..., tissue_indices(group)].sum(axis=-1) for group in GROUPS], axis=-1)
+        return _Head(
+            image=image,
+            log_image=nib.Nifti1Image(np.log(_positive(data, skull_stripped)), image.affine),
+            seen=seen,
+            valid=seen & (data > 0) if skull_stripped else seen,
+            frame=frame,
+            priors=priors,
+            groups=groups,
+            cavity_distance_mm=np.asarray(
+                ndimage.distance_transform_edt(groups[..., OUTSIDE] > 0.9, frame.spacing_mm), dtype=np.float32
+            ),
+        )
+
+    def near(self, transform: TemplateTransform, margin_mm: float) -> NDArray[np.bool_]:
+        """Voxels of the image within a margin of the deformed intracranial cavity, to the nearest two voxels."""
+        allowed = (self.cavity_distance_mm < margin_mm).astype(np.float32)
+        shape = self.log_image.shape
+        sparse = np.zeros(shape, dtype=bool)
+        sparse[::2, ::2, ::2] = True
+        located = self.frame.voxels(transform.subject_to_template(world_points(sparse, self.log_image.affine)))
+        inside = np.all((located >= 0) & (located <= np.asarray(self.frame.shape) - 1), axis=1)
+        values = sample_trilinear(allowed, located) * inside
+        coarse = values.reshape([-(-length // 2) for length in shape]) > 0.5
         for axis in range(3):
-            present = np.flatnonzero(inside.any(axis=tuple(other for other in range(3) if other != axis)))
-            margin = int(np.ceil(MARGIN_MM / spacing_mm))
-            box.append(slice(max(int(present[0]) - margin, 0), min(int(present[-1]) + margin, inside.shape[axis])))
-        shape = tuple(part.stop - part.start for part in box)
-        start = [part.start for part in box]
-        affine = atlas.affine @ nib.affines.from_matvec(np.eye(3), start)
-        return _Frame((box[0], box[1], box[2]), (shape[0], shape[1], shape[2]), affine, spacing_mm)
-
-    def crop(self, maps: NDArray[np.generic]) -> NDArray[np.float32]:
-        return np.ascontiguousarray(maps[self.box], dtype=np.float32)
-
-    def voxels(self, points_mm: NDArray[np.float32]) -> NDArray[np.float32]:
-        inverse = np.linalg.inv(self.affine).astype(np.float32)
-        return points_mm @ inverse[:3, :3].T + inverse[:3, 3]
+            coarse = np.repeat(coarse, 2, axis=axis)
+        return np.asarray(coarse[: shape[0], : shape[1], : shape[2]]) & self.valid
 
 
 def _positive(data: NDArray[np.float32], skull_stripped: bool) -> NDArray[np.float32]:
@@ -245,120 +236,99 @@ def _positive(data: NDArray[np.float32], skull_stripped: bool) -> NDArray[np.flo
     return np.maximum(data, np.float32(0.01 * bright))
 
 
-def _tissue_indices(names: Sequence[str]) -> list[int]:
-    order = [tissue.name for tissue in TISSUES]
-    return [order.index(name) for name in names]
-
-
-def _sample(
-    maps: NDArray[np.float32], frame: _Frame, transform: TemplateTransform, points: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Prior (n, channel) at subject points, every channel with its floor, normalised."""
-    located = frame.voxels(transform.subject_to_template(points))
-    return _with_floor(sample_trilinear(maps, located))
-
-
-def _with_floor(priors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Normalise priors (n, channel) to sum one, with a little of everything everywhere."""
-    priors /= priors.sum(axis=1, keepdims=True) + np.float32(1e-6)
-    priors += np.float32(PRIOR_FLOOR / priors.shape[1])
-    priors /= priors.sum(axis=1, keepdims=True)
-    return priors
-
-
-def _near_cavity(frame: _Frame, groups: NDArray[np.float32], margin_mm: float) -> NDArray[np.bool_]:
-    """Voxels of the frame within a margin of the intracranial cavity."""
-    return np.asarray(ndimage.distance_transform_edt(groups[..., OUTSIDE] > 0.9, frame.spacing_mm) < margin_mm)
-
-
-def _cavity_mask(
-    image: nib.Nifti1Image,
-    frame: _Frame,
-    groups: NDArray[np.float32],
-    transform: TemplateTransform,
-    margin_mm: float,
-) -> NDArray[np.bool_]:
-    """Voxels of the image within a margin of the deformed intracranial cavity, to the nearest two voxels."""
-    allowed = _near_cavity(frame, groups, margin_mm).astype(np.float32)
-    sparse = np.zeros(image.shape, dtype=bool)
-    sparse[::2, ::2, ::2] = True
-    located = frame.voxels(transform.subject_to_template(world_points(sparse, image.affine)))
-    inside = np.all((located >= 0) & (located <= np.asarray(frame.shape) - 1), axis=1)
-    values = sample_trilinear(allowed, located) * inside
-    coarse = values.reshape([-(-length // 2) for length in image.shape]) > 0.5
-    for axis in range(3):
-        coarse = np.repeat(coarse, 2, axis=axis)
-    return np.asarray(coarse[: image.shape[0], : image.shape[1], : image.shape[2]])
-
-
 def _fit(
-    log_image: nib.Nifti1Image,
+    head: _Head,
     mask: NDArray[np.bool_],
-    frame: _Frame,
     maps: NDArray[np.float32],
     transform: TemplateTransform,
     start: BrightnessModel | None,
     stride: int,
 ) -> BrightnessModel:
-    log_data = np.asarray(log_image.dataobj)
+    return _fit_samples([_samples(head, mask, maps, transform, stride)], head, start)
+
+
+def _samples(
+    head: _Head, mask: NDArray[np.bool_], maps: NDArray[np.float32], transform: TemplateTransform, stride: int
+) -> _Samples:
+    """Every so many voxels of the mask: log brightness (n,), priors (n, tissue), indices (n, 3)."""
     sparse = np.zeros_like(mask)
     every = (slice(None, None, stride),) * 3
     sparse[every] = mask[every]
-    priors = _sample(maps, frame, transform, world_points(sparse, log_image.affine))
-    bias = start.bias if start else flat_field(log_data.shape, nib.affines.voxel_sizes(log_image.affine))
-    mixture, bias = fit_mixture(
-        TISSUES, MIXED, log_data[sparse], priors, np.argwhere(sparse), bias, start.mixture if start else None
-    )
+    priors = sample_priors(maps, head.frame, transform, world_points(sparse, head.log_image.affine))
+    return np.asarray(head.log_image.dataobj)[sparse], priors, np.argwhere(sparse)
+
+
+def _fit_samples(
+    samples: Sequence[_Samples], head: _Head, start: BrightnessModel | None, *, known: bool = False
+) -> BrightnessModel:
+    """Fit one brightness model to samples of one or more images on the grid of ``head``."""
+    log_values, priors, indices = (np.concatenate(part) for part in zip(*samples, strict=True))
+    x, y, z = head.seen.shape
+    bias = start.bias if start else flat_field((x, y, z), nib.affines.voxel_sizes(head.log_image.affine))
+    mixture = start.mixture if start else None
+    mixture, bias = fit_mixture(TISSUES, MIXED, log_values, priors, indices, bias, mixture, known=known)
     return BrightnessModel(mixture, bias)
 
 
 def _group_responsibilities(
-    log_image: nib.Nifti1Image,
-    valid: NDArray[np.bool_],
-    frame: _Frame,
-    groups: NDArray[np.float32],
-    maps: NDArray[np.float32],
-    transform: TemplateTransform,
-    model: BrightnessModel,
+    head: _Head, maps: NDArray[np.float32], transform: TemplateTransform, model: BrightnessModel
 ) -> NDArray[np.float32]:
     """What the image shows, on the frame after the affine: (x, y, z, group), zero where nothing is seen.
 
     Far from the cavity everything is outside, whatever its brightness.
     """
-    near = _near_cavity(frame, groups, MARGIN_MM)
+    frame, log_image = head.frame, head.log_image
+    near = head.cavity_distance_mm < MARGIN_MM
     points = world_points(near, frame.affine)
     matrix = (np.linalg.inv(log_image.affine) @ transform.affine).astype(np.float32)
     located = points @ matrix[:3, :3].T + matrix[:3, 3]
     inside = np.all((located >= 0) & (located <= np.asarray(log_image.shape, dtype=np.float32) - 1), axis=1)
-    inside &= sample_trilinear(valid.view(np.uint8), located) > 0.5
+    inside &= sample_trilinear(head.valid.view(np.uint8), located) > 0.5
     values = np.exp(sample_trilinear(np.asarray(log_image.dataobj) - model.bias.log_field(), located))
     displaced = points if transform.inverse is None else points + sample_field(transform.inverse, points)
-    posterior = model.mixture.evidence(values, _with_floor(sample_trilinear(maps, frame.voxels(displaced))))
+    posterior = model.mixture.evidence(values, with_floor(sample_trilinear(maps, frame.voxels(displaced))))
     posterior /= posterior.sum(axis=1, keepdims=True) + np.float32(1e-30)
     posterior[~inside] = 0.0
     result = np.zeros((*frame.shape, len(GROUPS)), dtype=np.float32)
     result[~near, OUTSIDE] = 1.0
     for channel, group in enumerate(GROUPS):
-        result[near, channel] = posterior[:, _tissue_indices(group)].sum(axis=1)
+        result[near, channel] = posterior[:, tissue_indices(group)].sum(axis=1)
     return result
 
 
+def _classify(
+    head: _Head,
+    near: NDArray[np.bool_],
+    atlas: HeadAtlas,
+    transform: TemplateTransform,
+    model: BrightnessModel,
+    agreement: float,
+) -> Segmentation:
+    """Posteriors of all classes near the cavity, and the corrected image."""
+    posteriors = _structure_posteriors(head.log_image, near, head.frame, atlas, transform, model)
+    log_field = model.bias.log_field()
+    # Far from the brain nothing holds the field.
+    np.clip(log_field, log_field[near].min(), log_field[near].max(), out=log_field)
+    corrected = nib.Nifti1Image(np.asarray(head.image.dataobj) * np.exp(-log_field), head.image.affine)
+    return Segmentation(head.seen, near, atlas.classes, posteriors, model, transform, corrected, agreement)
+
+
 def _agreement(
-    seen: NDArray[np.float32], groups: NDArray[np.float32], frame: _Frame, transform: TemplateTransform
+    shown: NDArray[np.float32], groups: NDArray[np.float32], frame: Frame, transform: TemplateTransform
 ) -> float:
     """Mean prior probability of the tissue that the image shows, inside the cavity."""
     inside = groups[..., OUTSIDE] < 0.5
     points = world_points(inside, frame.affine)
     displaced = points if transform.inverse is None else points + sample_field(transform.inverse, points)
     expected = sample_trilinear(groups, frame.voxels(displaced))
-    shown = seen[inside]
-    return float(np.sum(shown * expected) / max(float(shown.sum()), 1.0))
+    found = shown[inside]
+    return float(np.sum(found * expected) / max(float(found.sum()), 1.0))
 
 
 def _structure_posteriors(
     log_image: nib.Nifti1Image,
     mask: NDArray[np.bool_],
-    frame: _Frame,
+    frame: Frame,
     atlas: HeadAtlas,
     transform: TemplateTransform,
     model: BrightnessModel,
@@ -368,7 +338,7 @@ def _structure_posteriors(
     values = np.exp(np.asarray(log_image.dataobj)[mask] - model.bias.log_at(indices))
     maps = np.ascontiguousarray(np.moveaxis(atlas.maps[(slice(None), *frame.box)], 0, -1))
     located = frame.voxels(transform.subject_to_template(world_points(mask, log_image.affine)))
-    priors = _with_floor(sample_trilinear(maps, located))
+    priors = with_floor(sample_trilinear(maps, located))
     owner = np.array(
         [next(index for index, tissue in enumerate(TISSUES) if number in tissue.members) for number in atlas.classes]
     )

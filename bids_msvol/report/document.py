@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bids_msvol.bids.atomic import write_text
+from bids_msvol.report.change import build_change_section
 from bids_msvol.report.inputs import build_input_section, build_problem_section
 from bids_msvol.report.measured_error import load_measured_error
 from bids_msvol.report.methods import build_error_section, build_method_section, build_version_section
@@ -62,6 +63,7 @@ def build_sections(outputs: ParticipantOutputs, *, measured_error: MeasuredError
         build_problem_section(outputs),
         build_overlay_section(outputs),
         build_trend_section(outputs, measured_error),
+        build_change_section(outputs, measured_error),
         build_volume_section(outputs),
         build_error_section(measured_error),
         build_input_section(outputs),

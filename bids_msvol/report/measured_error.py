@@ -15,6 +15,9 @@ from bids_msvol.errors import DataError
 REPEATABILITY = "repeatability"
 """Key of the measure that says how much a volume differs when the same head is measured again."""
 
+CHANGE_ERROR = "change_error"
+"""Key of the measure that says how much change is found between two scans where there is none."""
+
 
 @dataclass(frozen=True)
 class ErrorMeasure:
@@ -74,10 +77,14 @@ class MeasuredError:
 
     def repeatability_pct(self, structure: str) -> float | None:
         """Return the repeatability of a structure or sum in per cent, or ``None`` where it was not measured."""
-        for measure in self.measures:
-            if measure.key == REPEATABILITY:
-                return measure.values.get(structure)
-        return None
+        return self._value(REPEATABILITY, structure)
+
+    def change_error_pct(self, structure: str) -> float | None:
+        """Return the change found where there is none, in per cent, or ``None`` where it was not measured."""
+        return self._value(CHANGE_ERROR, structure)
+
+    def _value(self, key: str, structure: str) -> float | None:
+        return next((measure.values.get(structure) for measure in self.measures if measure.key == key), None)
 
 
 def load_measured_error(path: Path | None = None) -> MeasuredError:

@@ -58,6 +58,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["ml"] = wording.format_ml
     environment.filters["number"] = wording.format_number
+    environment.filters["signed"] = wording.format_change
     environment.filters["percent"] = wording.format_percent
     environment.globals["verdict_word"] = wording.VERDICT_WORDS
     return environment

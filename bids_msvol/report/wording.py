@@ -91,6 +91,18 @@ def format_percent(value: float | None, decimals: int = 2) -> str:
     return MISSING if value is None or math.isnan(value) else _signed(f"{value:.{decimals}f}")
 
 
+def format_change(value: float | None, decimals: int = 2) -> str:
+    """Return a change with its sign, ``n/a`` where it is missing.
+
+    Examples
+    --------
+    >>> format_change(0.514), format_change(-0.001), format_change(None)
+    ('+0.51', '0.00', 'n/a')
+    """
+    text = format_percent(value, decimals)
+    return f"+{text}" if value is not None and value > 0 and any(digit in "123456789" for digit in text) else text
+
+
 def format_number(value: float | None) -> str:
     """Return a number with four significant digits and no exponent for everyday sizes, or ``n/a``.
 

@@ -21,7 +21,7 @@ from bids_msvol.atlas.labels import (
     MIRROR,
 )
 from bids_msvol.imaging.grids import resample_to_grid
-from bids_msvol.imaging.structures import registration_groups
+from bids_msvol.imaging.tissues import registration_groups
 from bids_msvol.structures import STRUCTURES, structure_by_index
 
 
@@ -140,6 +140,19 @@ def test_coarse_atlas_keeps_its_place_and_its_probabilities(atlas: HeadAtlas) ->
             volumes.append(float(values.sum()) * abs(np.linalg.det(one.affine)))
         assert centers[1] == pytest.approx(centers[0], abs=0.1)
         assert volumes[1] == pytest.approx(volumes[0], rel=0.01)
+
+
+@pytest.mark.parametrize("spacing_mm", [2.0, 5.0])
+def test_brain_points_fill_the_cavity(atlas: HeadAtlas, spacing_mm: float) -> None:
+    """They lie inside the skull, as far apart as asked, and as many as its volume holds."""
+    points = atlas.brain_points(spacing_mm)
+    cavity = np.asarray(atlas.intracranial_mask().dataobj) > 0
+    voxels = np.round(nib.affines.apply_affine(np.linalg.inv(atlas.affine), points)).astype(int)
+    assert cavity[tuple(voxels.T)].all()
+    for axis in range(3):
+        assert np.diff(np.unique(points[:, axis])) == pytest.approx(spacing_mm)
+    volume_mm3 = cavity.sum() * abs(np.linalg.det(atlas.affine[:3, :3]))
+    assert len(points) * spacing_mm**3 == pytest.approx(volume_mm3, rel=0.03)
 
 
 def test_stored_atlas_is_read_back(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A measurement of a made-up head, as the imaging hands it to the outputs."""
+"""Measurements of a made-up head and of its change, as the imaging hands them to the outputs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import nibabel as nib
 import numpy as np
 
 from bids_msvol.bids.records import IgnoredScan, Scan, Session
+from bids_msvol.imaging.change import Change
 from bids_msvol.imaging.registration import TemplateTransform
-from bids_msvol.measurement import QualityMetric, SessionMeasurement
+from bids_msvol.measurement import PairMeasurement, QualityMetric, SessionMeasurement
 from bids_msvol.structures import STRUCTURES
 from tests.bids.skeleton import HEAD_SHAPE, head_image
 
@@ -53,5 +54,25 @@ def measurement(raw: Path, subject: str = "01", session: str | None = None, **ch
         verdict="warn",
         skull_stripped=False,
         sentences=("The bias was corrected.", "The head was registered."),
+    )
+    return replace(made, **changes)
+
+
+def pair(before: Session, after: Session, **changes: Any) -> PairMeasurement:
+    """Return the change between two visits, half a year apart: 1 % less brain, a thalamus that one does not see."""
+    made = PairMeasurement(
+        before,
+        after,
+        days=182.625,
+        changes=(
+            Change(10, "Left-Thalamus", "segmentation", None, None),
+            Change(None, "WholeBrain", "segmentation", -12_000.04, -1.0),
+            Change(None, "WholeBrain", "boundary", -13_000.0, -1.1),
+        ),
+        quality=(
+            QualityMetric("protocol_differences", 1.0, "warn", "other voxels"),
+            QualityMetric("alignment", 0.93, "pass"),
+        ),
+        verdict="warn",
     )
     return replace(made, **changes)

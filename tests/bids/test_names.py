@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bids_msvol.bids.names import ENTITY_ORDER, SessionFiles, build_name, derivative_path, parse_name, sidecar_path
+from bids_msvol.bids.names import (
+    ENTITY_ORDER,
+    SessionFiles,
+    build_name,
+    change_table_path,
+    derivative_path,
+    pair_table_path,
+    parse_name,
+    sidecar_path,
+)
 from bids_msvol.errors import UsageError
 
 labels = st.text("abcXYZ0189+", min_size=1, max_size=6)
@@ -46,7 +55,15 @@ def test_names_of_a_session() -> None:
     assert files.transform("MNI152NLin2009aSym", inverse=True).name == (
         "sub-01_ses-02_from-MNI152NLin2009aSym_to-T1w_mode-image_xfm.h5"
     )
+    assert files.scan_transform == anat / "sub-01_ses-02_from-orig_to-T1w_mode-image_xfm.h5"
     assert sidecar_path(files.dseg).name == "sub-01_ses-02_seg-structures_dseg.json"
+
+
+def test_names_of_what_belongs_to_several_sessions() -> None:
+    """Tables of change belong to the person, not to a session."""
+    anat = Path("out/sub-01/anat")
+    assert change_table_path(Path("out"), "01") == anat / "sub-01_seg-structures_desc-change_morph.tsv"
+    assert pair_table_path(Path("out"), "01") == anat / "sub-01_desc-change_stat.tsv"
 
 
 def test_names_without_sessions() -> None:

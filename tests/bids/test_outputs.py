@@ -11,17 +11,26 @@ import pytest
 
 from bids_msvol.bids import validator
 from bids_msvol.bids.load import finished_participants, load_participant
-from bids_msvol.bids.names import SessionFiles
-from bids_msvol.bids.outputs import OutputDataset, volume_rows, write_session, write_sessions_table
+from bids_msvol.bids.names import SessionFiles, change_table_path, pair_table_path
+from bids_msvol.bids.outputs import (
+    OutputDataset,
+    change_rows,
+    remove_changes,
+    volume_rows,
+    write_changes,
+    write_session,
+    write_sessions_table,
+)
 from bids_msvol.bids.records import IgnoredScan, Subject
-from bids_msvol.bids.tables import SESSIONS, read_table
+from bids_msvol.bids.tables import CHANGE, PAIRS, SESSIONS, read_table
 from bids_msvol.bids.unmeasured import record_unmeasured
 from bids_msvol.config import Config, result_hash
 from bids_msvol.errors import DataError, NoInputError
 from bids_msvol.measurement import SessionMeasurement
 from bids_msvol.structures import SUMS
-from tests.bids.measured import TEMPLATE, measurement
+from tests.bids.measured import TEMPLATE, measurement, pair
 from tests.bids.skeleton import make_config, make_dataset
+from tests.imaging.phantoms import rigid
 
 
 def write(tmp_path: Path, *measurements: SessionMeasurement) -> Config:
@@ -41,8 +50,11 @@ def write(tmp_path: Path, *measurements: SessionMeasurement) -> Config:
 @pytest.mark.parametrize("sessions", [(None,), ("1", "2")])
 def test_the_derivative_dataset_is_valid_bids(tmp_path: Path, sessions: tuple[str | None, ...]) -> None:
     """The validator finds no error, with the headers of the images checked, with and without sessions."""
-    made = [measurement(tmp_path / "raw", session=session) for session in sessions]
+    to_scan = rigid((0.1, 0.0, 0.0), (1.0, 2.0, 3.0)) if len(sessions) > 1 else None
+    made = [measurement(tmp_path / "raw", session=session, to_scan=to_scan) for session in sessions]
     config = write(tmp_path, *made)
+    if len(made) > 1:
+        write_changes([pair(made[0].session, made[1].session)], config)
     (config.output_dir / "sub-01.html").write_text("report")
     (config.output_dir / "sub-01" / "figures").mkdir()
     (config.output_dir / "sub-01" / "figures" / "a.png").write_text("x")
@@ -74,6 +86,25 @@ def test_the_files_of_a_session(tmp_path: Path) -> None:
     assert {path.name for path in (config.output_dir / "sub-01/ses-1/anat").iterdir()} == anat
     assert on_disk == set(written)
     assert written[-1] == config.output_dir / "sub-01/log/sub-01_ses-1_provenance.json"
+
+
+def test_movement_to_the_scan_is_stored_where_there_is_one(tmp_path: Path) -> None:
+    """The file resamples the scan to the shared space: it leads a point of that space to the same spot of the scan."""
+    import ants
+
+    move = rigid((0.1, -0.2, 0.3), (4.0, 5.0, -6.0))
+    config = make_config(tmp_path)
+    written = write_session(measurement(tmp_path / "raw", session="1", to_scan=move), config)
+    path = SessionFiles(config.output_dir, "01", "1").scan_transform
+    sidecar = path.with_suffix(".json")
+    point = np.array([10.0, 20.0, 30.0])
+    found = np.array(ants.read_transform(str(path)).apply_to_point(list(point * [-1, -1, 1]))) * [-1, -1, 1]
+    assert found == pytest.approx(nib.affines.apply_affine(move, point), abs=1e-3)
+    assert json.loads(sidecar.read_text())["Sources"] == ["bids:raw:sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz"]
+    alone = write_session(measurement(tmp_path / "raw", session="1"), config)
+    assert set(written) - set(alone) == {path, sidecar}
+    assert not path.exists()
+    assert not sidecar.exists()
 
 
 def test_images_keep_their_values_and_place(tmp_path: Path) -> None:
@@ -210,3 +241,69 @@ def test_a_damaged_record_is_named(tmp_path: Path, text: str) -> None:
     with pytest.raises(DataError, match="Remove the file") as caught:
         load_participant(config.output_dir, "01")
     assert caught.value.subject == path
+
+
+def visits(tmp_path: Path) -> list[SessionMeasurement]:
+    """Return measurements of three visits of one person."""
+    return [measurement(tmp_path / "raw", session=label) for label in ("1", "2", "3")]
+
+
+def test_change_is_written_for_every_pair(tmp_path: Path) -> None:
+    """All pairs stand in one table, in their order, with the change, its rate per year, and their quality beside it."""
+    first, second, third = (made.session for made in visits(tmp_path))
+    config = make_config(tmp_path)
+    written = write_changes([pair(first, second), pair(first, third, days=None), pair(second, third)], config)
+    change, quality = change_table_path(config.output_dir, "01"), pair_table_path(config.output_dir, "01")
+    assert set(written) == {change, change.with_suffix(".json"), quality, quality.with_suffix(".json")}
+    table = read_table(change, CHANGE)
+    ways = list(zip(table["session_id_from"], table["session_id_to"], strict=True))
+    expected = [("ses-1", "ses-2"), ("ses-1", "ses-3"), ("ses-2", "ses-3")]
+    assert ways == [way for way in expected for _ in range(3)]
+    brain = table[(table["name"] == "WholeBrain") & (table["method"] == "segmentation")]
+    assert brain["index"].isna().all()
+    assert brain["change_mm3"].tolist() == [-12_000.0] * 3
+    assert brain["change_pct"].tolist() == [-1.0] * 3
+    assert brain["change_pct_per_year"].fillna(99).tolist() == [-2.0, 99, -2.0]
+    assert table.loc[table["name"] == "Left-Thalamus", "change_mm3"].isna().all()
+    metrics = read_table(quality, PAIRS)
+    assert metrics["metric"].tolist() == ["protocol_differences", "alignment"] * 3
+    assert metrics["reason"].tolist() == ["other voxels", ""] * 3
+    assert list(zip(metrics["session_id_from"], metrics["session_id_to"], strict=True))[::2] == expected
+
+
+def test_tables_of_change_name_their_images(tmp_path: Path) -> None:
+    """The sources are the images of each visit that takes part, once."""
+    first, second, third = (made.session for made in visits(tmp_path))
+    config = make_config(tmp_path)
+    write_changes([pair(first, second), pair(first, third), pair(second, third)], config)
+    for path in (change_table_path(config.output_dir, "01"), pair_table_path(config.output_dir, "01")):
+        assert json.loads(path.with_suffix(".json").read_text())["Sources"] == [
+            f"bids::sub-01/ses-{label}/anat/sub-01_ses-{label}_desc-preproc_T1w.nii.gz" for label in ("1", "2", "3")
+        ]
+
+
+@pytest.mark.parametrize("days", [None, 0.0])
+def test_without_time_there_is_no_rate(tmp_path: Path, days: float | None) -> None:
+    """Two visits on one day, or on unknown days, have a change but no change per year."""
+    first, second, _ = (made.session for made in visits(tmp_path))
+    rows = change_rows(pair(first, second, days=days))
+    assert [row["change_pct"] for row in rows] == [None, -1.0, -1.1]
+    assert [row["change_pct_per_year"] for row in rows] == [None] * 3
+
+
+def test_change_comes_back_and_is_removed(tmp_path: Path) -> None:
+    """The report finds the tables of change on disk; once removed, nothing of them is left and the sessions stay."""
+    made = visits(tmp_path)[:2]
+    config = write(tmp_path, *made)
+    remove_changes(config, "01")
+    assert load_participant(config.output_dir, "01").changes is None
+    write_changes([pair(made[0].session, made[1].session)], config)
+    outputs = load_participant(config.output_dir, "01")
+    assert outputs.changes is not None
+    assert outputs.pairs is not None
+    assert (len(outputs.changes), len(outputs.pairs)) == (3, 2)
+    remove_changes(config, "01")
+    outputs = load_participant(config.output_dir, "01")
+    assert (outputs.changes, outputs.pairs) == (None, None)
+    assert len(outputs.sessions) == 2
+    assert not list((config.output_dir / "sub-01").glob("**/*change*"))

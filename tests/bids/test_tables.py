@@ -10,7 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bids_msvol.bids.tables import (
+    CHANGE,
     HEADLINES,
+    METHODS,
+    PAIRS,
     QUALITY,
     TABLES,
     VOLUMES,
@@ -76,6 +79,32 @@ def test_an_optional_column_is_left_out_when_empty(tmp_path: Path) -> None:
     )
     assert "days" not in read_table(without, SESSIONS)
     assert read_table(with_days, SESSIONS)["days"].isna().tolist() == [False, True]
+
+
+def test_change_is_written_and_read_back(tmp_path: Path) -> None:
+    """Signs and digits of a change are kept, unknown days and rates are missing; the sidecar says what a method is."""
+    rows = [
+        {
+            "session_id_from": "ses-1", "session_id_to": "ses-2", "days": None, "index": 10, "name": "Left-Thalamus",
+            "method": "jacobian", "change_mm3": -71.26, "change_pct": -1.01, "change_pct_per_year": None,
+        },
+    ]  # fmt: skip
+    path, sidecar = write_table(tmp_path / "a_morph.tsv", CHANGE, rows)
+    frame = read_table(path, CHANGE)
+    (row,) = frame.to_dict("records")
+    assert (row["session_id_from"], row["session_id_to"], row["method"]) == ("ses-1", "ses-2", "jacobian")
+    assert (row["index"], row["change_mm3"], row["change_pct"]) == (10, -71.3, -1.01)
+    assert frame[["days", "change_pct_per_year"]].isna().all(axis=None)
+    described = json.loads(sidecar.read_text())
+    assert described["method"]["Levels"] == METHODS
+    assert described["change_mm3"]["Units"] == "mm^3"
+
+
+def test_quality_of_pairs_has_the_columns_of_quality() -> None:
+    """A metric of a pair is told as one of a session is, with the two sessions before it."""
+    assert [column.name for column in PAIRS.columns] == [
+        "session_id_from", "session_id_to", *(column.name for column in QUALITY.columns),
+    ]  # fmt: skip
 
 
 def test_damaged_tables(tmp_path: Path) -> None:

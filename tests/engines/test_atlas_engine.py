@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,11 +14,12 @@ import pytest
 from bids_msvol.atlas.head import TEMPLATE_SPACE
 from bids_msvol.atlas.labels import BRAIN, CLASSES, SOFT_TISSUE
 from bids_msvol.engines import atlas_engine
-from bids_msvol.engines.atlas_engine import AtlasEngine
+from bids_msvol.engines.atlas_engine import POINT_SPACING_MM, AtlasEngine
+from bids_msvol.engines.structure_engine import StructurePosteriors
 from bids_msvol.imaging.registration import TemplateTransform
 from bids_msvol.imaging.structures import Segmentation
 from bids_msvol.report.references import find_cited
-from tests.imaging.toyhead import toy_atlas, toy_labels
+from tests.imaging.toyhead import SHAPE, toy_atlas, toy_labels
 
 AFFINE = np.diag([1.0, 1.1, 1.0, 1.0])
 
@@ -41,16 +43,27 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
         noted.template, noted.mask, noted.seed = template, mask, seed
         return TemplateTransform(AFFINE)
 
-    def segment(image: nib.Nifti1Image, atlas: Any, affine: Any, *, skull_stripped: bool) -> Segmentation:
-        noted.segmented = {"atlas": atlas, "affine": affine, "skull_stripped": skull_stripped}
+    def found(image: nib.Nifti1Image, transform: TemplateTransform, seen: Any) -> Segmentation:
         mask = np.ones(image.shape, bool)
         model: Any = None
+        posteriors = np.zeros((mask.size, len(CLASSES)), np.float32)
         return Segmentation(
-            mask, CLASSES, np.zeros((mask.size, len(CLASSES)), np.float32), model, TemplateTransform(affine), image, 0.8
+            mask if seen is None else seen, mask, CLASSES, posteriors, model, transform, image, prior_agreement=0.8
         )
+
+    def segment(image: nib.Nifti1Image, atlas: Any, affine: Any, *, skull_stripped: bool, seen: Any) -> Segmentation:
+        noted.segmented = {"atlas": atlas, "affine": affine, "skull_stripped": skull_stripped, "seen": seen}
+        return found(image, TemplateTransform(affine), seen)
+
+    def segment_together(
+        images: Any, atlas: Any, transforms: Any, *, skull_stripped: bool, seen: Any
+    ) -> Iterator[Segmentation]:
+        noted.segmented = {"atlas": atlas, "skull_stripped": skull_stripped, "seen": seen}
+        yield from (found(*one) for one in zip(images, transforms, seen, strict=True))
 
     monkeypatch.setattr(atlas_engine, "register_affine", register)
     monkeypatch.setattr(atlas_engine, "segment", segment)
+    monkeypatch.setattr(atlas_engine, "segment_together", segment_together)
     monkeypatch.setattr(atlas_engine, "diagnose", lambda found: {"prior_agreement": found.prior_agreement})
     return noted
 
@@ -80,7 +93,9 @@ def test_template_is_of_the_image_s_kind(calls: Calls, skull_stripped: bool) -> 
 
 def test_alignment_looks_at_the_cavity_and_its_surroundings(calls: Calls) -> None:
     """The mask of the registration covers the cavity and the skull, but not the whole head."""
-    AtlasEngine(toy_atlas())(image(skull_stripped=False), seed=3)
+    found = AtlasEngine(toy_atlas()).align(image(skull_stripped=False), seed=3)
+    assert np.array_equal(found, AFFINE)
+    assert calls.seed == 3
     assert calls.mask is not None
     mask = np.asarray(calls.mask.dataobj) > 0
     cavity = np.asarray(toy_atlas().intracranial_mask().dataobj) > 0
@@ -89,15 +104,66 @@ def test_alignment_looks_at_the_cavity_and_its_surroundings(calls: Calls) -> Non
 
 
 def test_results_are_handed_on(calls: Calls) -> None:
-    """Seed, atlas, affine and findings go through unchanged."""
-    found = AtlasEngine(toy_atlas())(image(skull_stripped=False), seed=11)
+    """Seed, atlas, affine, field of view and findings go through unchanged."""
+    seen = np.zeros(SHAPE, bool)
+    found = AtlasEngine(toy_atlas())(image(skull_stripped=False), seed=11, seen=seen)
     assert calls.seed == 11
     assert calls.segmented["atlas"] is toy_atlas()
+    assert calls.segmented["seen"] is seen
     assert np.array_equal(calls.segmented["affine"], AFFINE)
     assert np.array_equal(found.to_template.affine, AFFINE)
     assert found.classes == CLASSES
     assert found.template_space == TEMPLATE_SPACE
     assert found.diagnostics == {"prior_agreement": 0.8, "skull_present": 1.0}
+
+
+def test_known_alignment_is_not_searched_again(calls: Calls) -> None:
+    """An affine that is given is used, without a registration."""
+    known = np.diag([1.0, 1.0, 0.9, 1.0])
+    AtlasEngine(toy_atlas())(image(skull_stripped=False), seed=11, affine=known)
+    assert calls.seed is None
+    assert calls.segmented["affine"] is known
+
+
+def test_points_for_alignment_lie_in_the_cavity() -> None:
+    """Sessions are compared where the brain and its fluid are, at the distance that is said."""
+    points = AtlasEngine(toy_atlas()).brain_points()
+    voxels = nib.affines.apply_affine(np.linalg.inv(toy_atlas().affine), points).round().astype(int)
+    assert (np.asarray(toy_atlas().intracranial_mask().dataobj)[tuple(voxels.T)] == 1).all()
+    assert np.diff(np.unique(points[:, 0])) == pytest.approx(POINT_SPACING_MM)
+
+
+def test_sessions_follow_the_mean_image(calls: Calls) -> None:
+    """Each session goes through the mean's transform after its own displacement; no registration takes place."""
+    t1w = image(skull_stripped=True)
+    grid = nib.affines.from_matvec(np.eye(3) * 2.0, [-40.0, -40.0, -40.0])
+    still = nib.Nifti1Image(np.zeros((40, 40, 40, 3), np.float32), grid)
+    shifts = np.float32([[2.0, 0.0, -1.0], [0.0, -3.0, 0.0]])
+    displacements = [nib.Nifti1Image(np.full((40, 40, 40, 3), shift), grid) for shift in shifts]
+    base = StructurePosteriors(
+        mask=np.ones(SHAPE, bool),
+        classes=CLASSES,
+        posteriors=np.zeros((0, len(CLASSES)), np.float32),
+        corrected=t1w,
+        to_template=TemplateTransform(AFFINE, still, still),
+        template_space=TEMPLATE_SPACE,
+        skull_stripped=True,
+        diagnostics={},
+        sentences=("The mean was segmented.",),
+    )
+    seen = [np.zeros(SHAPE, bool), np.ones(SHAPE, bool)]
+    found = list(AtlasEngine(toy_atlas()).follow([t1w, t1w], base, displacements, seen))
+    assert calls.seed is None
+    assert calls.segmented["atlas"] is toy_atlas()
+    assert calls.segmented["skull_stripped"] is True
+    assert calls.segmented["seen"] is seen
+    points = np.float32([[0.0, 0.0, 0.0], [5.0, -6.0, 7.0]])
+    for one, shift in zip(found, shifts, strict=True):
+        expected = base.to_template.subject_to_template(points + shift)
+        assert one.to_template.subject_to_template(points) == pytest.approx(expected, abs=1e-3)
+        assert one.sentences == base.sentences
+        assert one.skull_stripped is True
+        assert one.diagnostics == {"prior_agreement": 0.8, "skull_present": 0.0}
 
 
 def test_every_step_is_told_with_its_source(calls: Calls) -> None:

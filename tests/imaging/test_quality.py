@@ -12,10 +12,20 @@ import pytest
 
 from bids_msvol.atlas.labels import CLASSES
 from bids_msvol.imaging.bias import BiasField, flat_field
+from bids_msvol.imaging.change import Change, Method
 from bids_msvol.imaging.mixture import Mixture
-from bids_msvol.imaging.quality import METRICS, PLAUSIBLE_MM3, diagnose, judge, voxel_metrics, worst_verdict
+from bids_msvol.imaging.quality import (
+    DISAGREEMENT_PCT,
+    METRICS,
+    PLAUSIBLE_MM3,
+    diagnose,
+    judge,
+    judge_pair,
+    voxel_metrics,
+    worst_verdict,
+)
 from bids_msvol.imaging.registration import TemplateTransform
-from bids_msvol.imaging.structures import TISSUES
+from bids_msvol.imaging.tissues import TISSUES
 from bids_msvol.measurement import QualityMetric
 from bids_msvol.structures import STRUCTURES
 
@@ -116,9 +126,11 @@ def test_voxel_metrics_tell_input_and_working_grid() -> None:
     assert found == pytest.approx({"voxel_longest_edge_mm": 3.5, "working_voxel_size_mm": 2.0})
 
 
-def segmentation(brain_from: int = 5) -> Any:
+def segmentation(brain_from: int = 5, seen_from: int = 0) -> Any:
     """Return what `diagnose` looks at, of a block of white matter from a slice on, with known contrast and field."""
     shape, voxel = (20, 20, 20), (6.0, 6.0, 6.0)
+    seen = np.ones(shape, dtype=bool)
+    seen[..., :seen_from] = False
     brain = np.zeros(shape, dtype=bool)
     brain[5:15, 5:15, brain_from:15] = True
     mask = np.ones(shape, dtype=bool)
@@ -135,6 +147,7 @@ def segmentation(brain_from: int = 5) -> Any:
     coefficients[1, 0, 0] = 0.3
     field = nib.Nifti1Image(np.zeros((10, 10, 10, 3), np.float32) + np.float32([3.0, 4.0, 0.0]), np.eye(4))
     return SimpleNamespace(
+        seen=seen,
         mask=mask,
         classes=CLASSES,
         posteriors=posteriors,
@@ -161,3 +174,73 @@ def test_brain_at_the_border_counts_as_cut() -> None:
     """A brain that touches the end of the image is noticed, and how much of it."""
     found = diagnose(segmentation(brain_from=0))
     assert found["brain_cut_pct"] == pytest.approx(100 * 100 / (6 * 1500 ** (2 / 3)), rel=1e-3)
+
+
+def test_brain_at_the_end_of_the_field_of_view_counts_as_cut() -> None:
+    """On a grid larger than what the session saw, the border of what it saw decides."""
+    found = diagnose(segmentation(brain_from=5, seen_from=5))
+    assert found["brain_cut_pct"] == pytest.approx(100 * 100 / (6 * 1000 ** (2 / 3)), rel=1e-3)
+    assert diagnose(segmentation(brain_from=5, seen_from=4))["brain_cut_pct"] == 0.0
+
+
+def changes(name: str = "WholeBrain", **percent: float | None) -> list[Change]:
+    """Return the change of a sum by method, of a litre."""
+    methods: dict[str, Method] = {"segmentation": "segmentation", "jacobian": "jacobian", "boundary": "boundary"}
+    return [
+        Change(None, name, methods[method], None if value is None else 1e4 * value, value)
+        for method, value in percent.items()
+    ]
+
+
+def test_good_pair_is_kept() -> None:
+    """Sessions that match, scanned alike, whose methods agree: nothing is flagged and every number stays."""
+    given = changes(segmentation=-0.5, jacobian=-0.6, boundary=-0.7)
+    metrics, kept = judge_pair(given, 0.95, ())
+    assert {metric.verdict for metric in metrics} == {"pass"}
+    assert kept == tuple(given)
+    assert {metric.name: metric.value for metric in metrics} == {
+        "alignment": 0.95, "protocol_differences": 0.0, "wholebrain_disagreement_pct": pytest.approx(0.2),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("similarity", [0.39, np.nan])
+def test_pair_that_does_not_match_has_no_change(similarity: float) -> None:
+    """If the sessions do not look alike, each change keeps its name and method but no value."""
+    metrics, kept = judge_pair(changes(segmentation=-0.5, boundary=-0.7), similarity, ())
+    assert (metrics[0].name, metrics[0].verdict) == ("alignment", "fail")
+    assert kept == tuple(changes(segmentation=None, boundary=None))
+
+
+def test_doubtful_match_is_flagged_and_kept() -> None:
+    """Between the limits the reader is warned and sees the numbers."""
+    given = changes(segmentation=-0.5)
+    metrics, kept = judge_pair(given, 0.6, ())
+    assert verdict_of(metrics, "alignment").verdict == "warn"
+    assert kept == tuple(given)
+
+
+def test_other_protocol_is_flagged() -> None:
+    """All differences stand in the reason, their number is the value."""
+    metrics, kept = judge_pair(changes(segmentation=-0.5), 0.95, ("another scanner model (A, then B)", "other voxels"))
+    metric = verdict_of(metrics, "protocol_differences")
+    assert (metric.value, metric.verdict) == (2.0, "warn")
+    assert metric.reason == "another scanner model (A, then B); other voxels"
+    assert kept[0].change_pct == -0.5
+
+
+@pytest.mark.parametrize("name", list(DISAGREEMENT_PCT))
+def test_disagreement_of_methods_is_flagged(name: str) -> None:
+    """The span of the methods counts: up to the limit it passes, beyond it warns and says by how much."""
+    limit = DISAGREEMENT_PCT[name]
+    for spread, expected in ((limit - 0.01, "pass"), (limit + 0.01, "warn")):
+        given = changes(name, segmentation=1.0, jacobian=1.0 + spread / 2, boundary=1.0 + spread)
+        metric = verdict_of(judge_pair(given, 0.95, ())[0], f"{name.lower()}_disagreement_pct")
+        assert metric.value == pytest.approx(spread)
+        assert metric.verdict == expected
+        assert (f"{spread:.2f} %" in metric.reason) is (expected == "warn")
+
+
+def test_one_method_cannot_disagree() -> None:
+    """Where only one method has a number there is nothing to compare."""
+    metrics, _ = judge_pair(changes(segmentation=1.0, boundary=None), 0.95, ())
+    assert [metric.name for metric in metrics] == ["alignment", "protocol_differences"]

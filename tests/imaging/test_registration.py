@@ -14,6 +14,7 @@ from bids_msvol.imaging import registration
 from bids_msvol.imaging.deformation import invert
 from bids_msvol.imaging.registration import (
     TemplateTransform,
+    follow_displacement,
     register_affine,
     sample_field,
     save_transform,
@@ -52,6 +53,28 @@ def test_displacement_comes_before_the_affine(transform: TemplateTransform, poin
     assert transform.forward is not None
     expected = nib.affines.apply_affine(transform.affine, points + sample_field(transform.forward, points))
     assert transform.template_to_subject(points) == pytest.approx(expected, abs=1e-3)
+
+
+def test_displacement_between_images_is_followed(transform: TemplateTransform, points: np.ndarray) -> None:
+    """A point of the other image goes where the first image's same spot goes, and comes back from there."""
+    there = transform.template_to_subject(points)
+    grid = nib.affines.from_matvec(np.eye(3) * 2.0, there.min(axis=0) - 30.0)
+    shape = tuple(int(length) for length in np.ceil((np.ptp(there, axis=0) + 60.0) / 2.0))
+    between = nib.Nifti1Image(smooth_displacement(shape, 4.0, 8.0, seed=7), grid)
+    found = follow_displacement(transform, between)
+    moved = sample_field(between, there)
+    assert np.linalg.norm(moved, axis=1).mean() > 1.0
+    expected = transform.subject_to_template(there + moved)
+    assert found.subject_to_template(there) == pytest.approx(expected, abs=0.1)
+    assert found.template_to_subject(found.subject_to_template(there)) == pytest.approx(there, abs=0.15)
+    assert np.array_equal(found.affine, transform.affine)
+
+
+def test_affine_transform_cannot_follow(transform: TemplateTransform) -> None:
+    """Without a grid for the displacement there is an error, not a transform that forgot it."""
+    assert transform.inverse is not None
+    with pytest.raises(ValueError, match="no grid"):
+        follow_displacement(TemplateTransform(transform.affine), transform.inverse)
 
 
 def through_ants(path: Path, points: np.ndarray) -> np.ndarray:

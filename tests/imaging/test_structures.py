@@ -12,7 +12,8 @@ from scipy import ndimage
 
 from bids_msvol.atlas.labels import CLASSES, INTRACRANIAL
 from bids_msvol.demo.protocol import T1W
-from bids_msvol.imaging.structures import GROUPS, MIXED, OUTSIDE, TISSUES, Segmentation, segment, tissue_maps
+from bids_msvol.imaging.structures import Segmentation, segment, segment_together
+from bids_msvol.imaging.tissues import GROUPS, MIXED, OUTSIDE, TISSUES, tissue_maps
 from bids_msvol.imaging.volumes import most_likely_labels, structure_volumes_mm3
 from bids_msvol.structures import STRUCTURES
 from bids_msvol.synthesis import Acquisition, draw_image
@@ -150,3 +151,47 @@ def test_without_skull_nothing_is_found_in_the_void(stripped: Solved) -> None:
     assert not stripped.found.mask[np.asarray(stripped.image.dataobj) == 0].any()
     assert {number: round(overlap(stripped, number), 2) for number in LARGE if overlap(stripped, number) < 0.88} == {}
     assert {number: round(overlap(stripped, number), 2) for number in SMALL if overlap(stripped, number) < 0.75} == {}
+
+
+@pytest.fixture(scope="module")
+def together(whole: Solved) -> tuple[Solved, Solved]:
+    """The head and a noisier image of it, segmented together with the deformation that is known."""
+    noise = np.random.default_rng(6).normal(0.0, 10.0, SHAPE).astype(np.float32)
+    images = (whole.image, nib.Nifti1Image(np.abs(np.asarray(whole.image.dataobj) + noise), whole.image.affine))
+    everything = np.ones(SHAPE, dtype=bool)
+    found = segment_together(images, toy_atlas(), [whole.found.transform] * 2, seen=[everything] * 2)
+    first, second = (Solved(whole.labels, image, one) for image, one in zip(images, found, strict=True))
+    return first, second
+
+
+def test_known_deformation_is_enough(whole: Solved, together: tuple[Solved, Solved]) -> None:
+    """With a deformation found before, every image is segmented as well as the one that it was found on."""
+    for one in together:
+        assert one.found.transform is whole.found.transform
+        assert {number: round(overlap(one, number), 2) for number in LARGE if overlap(one, number) < 0.9} == {}
+        assert {number: round(overlap(one, number), 2) for number in SMALL if overlap(one, number) < 0.8} == {}
+        assert 0.7 < one.found.prior_agreement <= 1.0
+
+
+def test_images_of_one_head_are_measured_alike(together: tuple[Solved, Solved]) -> None:
+    """One brightness model serves both images, so that noise changes the large structures by less than 1 %."""
+    first, second = (structure_volumes_mm3(one.found.posteriors, one.found.classes, 1.0) for one in together)
+    assert together[0].found.model.mixture is together[1].found.model.mixture
+    assert {number: second[number] for number in LARGE} == pytest.approx({n: first[n] for n in LARGE}, rel=0.01)
+
+
+def test_what_was_not_seen_is_not_looked_at(whole: Solved, together: tuple[Solved, Solved]) -> None:
+    """A session without the lower head is segmented in what is left as if nothing were missing."""
+    everything = np.ones(SHAPE, dtype=bool)
+    seen = everything.copy()
+    seen[:, :, :40] = False
+    first, second = (one.image for one in together)
+    cut = nib.Nifti1Image(np.asarray(second.dataobj) * seen, second.affine)
+    transforms = [whole.found.transform] * 2
+    uncut, found = segment_together([first, cut], toy_atlas(), transforms, seen=[everything, seen])
+    assert np.array_equal(found.seen, seen)
+    assert np.array_equal(uncut.mask, together[0].found.mask)
+    assert np.array_equal(found.mask, together[1].found.mask & seen)
+    labels = most_likely_labels(found.posteriors, found.classes, found.mask)
+    brain = np.isin(together[1].found_labels, LARGE) & seen
+    assert (labels == together[1].found_labels)[brain].mean() > 0.98

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Between the mean image and a session, the scanner's brightness is taken out and the change of shape is found."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from bids_msvol.atlas.labels import CLASSES
+from bids_msvol.engines.structure_engine import StructurePosteriors
+from bids_msvol.imaging.followup import (
+    RIM_MM,
+    deform_to_session,
+    match_brightness,
+    near_brain,
+    solid_brain,
+    volumes_by_jacobian_mm3,
+    white_brightness,
+)
+from bids_msvol.imaging.registration import TemplateTransform, sample_field
+from tests.imaging.phantoms import mesh, smooth_displacement
+
+SHAPE = (48, 48, 48)
+AFFINE = nib.affines.from_matvec(np.eye(3), [-20.0, 7.0, 30.0])
+WHITE = 500.0
+
+
+def radius(shape: tuple[int, int, int] = SHAPE) -> NDArray[np.float64]:
+    """Distance of each voxel from the middle, in voxels."""
+    return np.sqrt(sum((axis - (length - 1) / 2) ** 2 for axis, length in zip(mesh(shape), shape, strict=True)))
+
+
+def brain() -> NDArray[np.float32]:
+    """Return the brightness of nested bumpy ellipsoids: fluid, cortex, white matter and a dark core."""
+    x, y, z = (axis - 23.5 for axis in mesh(SHAPE))
+    image = np.full(SHAPE, 0.2)
+    image[(x / 17) ** 2 + (y / 15) ** 2 + (z / 16) ** 2 < 1 + 0.25 * np.sin(0.5 * x) * np.cos(0.4 * y)] = 0.6
+    image[((x - 1) / 12) ** 2 + ((y + 2) / 10) ** 2 + (z / 11) ** 2 < 1 + 0.3 * np.sin(0.6 * y) * np.cos(0.5 * z)] = 1.0
+    image[((x - 2) / 5) ** 2 + (y / 5) ** 2 + ((z + 1) / 6) ** 2 < 1] = 0.2
+    return (WHITE * ndimage.gaussian_filter(image, 0.7)).astype(np.float32)
+
+
+def warp(image: NDArray[np.float32], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return ``image(x + vectors(x))`` on a grid of 1 mm."""
+    points = mesh(SHAPE) + np.moveaxis(vectors, -1, 0)
+    return np.asarray(ndimage.map_coordinates(image, points, order=3, mode="nearest"), dtype=np.float32)
+
+
+def posteriors(probability: dict[int, NDArray[np.float32]], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return (voxel, class) from maps by class number; the rest is class 0."""
+    result = np.zeros((int(mask.sum()), len(CLASSES)), dtype=np.float32)
+    for number, values in probability.items():
+        result[:, CLASSES.index(number)] = values[mask]
+    result[:, CLASSES.index(0)] += 1.0 - result.sum(axis=1)
+    return result
+
+
+@pytest.mark.parametrize("gain", [1.0, 3.0])
+def test_smooth_difference_of_brightness_is_taken_out(gain: float) -> None:
+    """A gain and a field that rises by a fifth across the head are gone, to within a fifth of the field."""
+    shape, affine = (40, 40, 40), np.diag([2.0, 2.0, 2.0, 1.0])
+    texture = ndimage.gaussian_filter(np.random.default_rng(0).standard_normal(shape), 2.0)
+    reference = (WHITE * np.exp(0.1 * texture / texture.std())).astype(np.float32)
+    x, y, z = (axis / 39.0 - 0.5 for axis in mesh(shape))
+    field = 0.1 * np.sin(np.pi * x) + 0.05 * np.cos(np.pi * (y + z))
+    image = (gain * reference * np.exp(field)).astype(np.float32)
+    solid = radius(shape) < 17
+    found = match_brightness(nib.Nifti1Image(image, affine), nib.Nifti1Image(reference, affine), solid)
+    left = np.log(np.asarray(found.dataobj) / reference)[solid]
+    assert np.abs(left).mean() < 0.2 * np.abs(field - np.median(field[solid]))[solid].mean()
+    assert found.get_data_dtype() == np.float32
+
+
+def test_change_of_tissue_is_kept() -> None:
+    """Where tissue turned to fluid the difference stays; the brightness around it is not bent towards it."""
+    shape, affine = (40, 40, 40), np.diag([2.0, 2.0, 2.0, 1.0])
+    rng = np.random.default_rng(0)
+    reference = rng.normal(WHITE, 10.0, shape).astype(np.float32)
+    image = rng.normal(WHITE, 10.0, shape).astype(np.float32)
+    lost = radius(shape) < 4
+    image[lost] *= np.float32(0.3)
+    everywhere = np.ones(shape, bool)
+    found = match_brightness(nib.Nifti1Image(image, affine), nib.Nifti1Image(reference, affine), everywhere)
+    ratio = np.asarray(found.dataobj) / reference
+    assert np.median(ratio[lost]) == pytest.approx(0.3, rel=0.02)
+    assert np.median(ratio[ndimage.binary_dilation(lost, iterations=2) & ~lost]) == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.fixture(scope="module")
+def change() -> tuple[NDArray[np.float32], NDArray[np.float32], nib.Nifti1Image]:
+    """Return the mean image, the true displacement and the one found, looking at an off-centre box around the brain."""
+    mean = brain()
+    truth = smooth_displacement(SHAPE, 1.5, 7.0, seed=4)
+    return mean, truth, find(mean, warp(mean, truth), NEAR)
+
+
+NEAR = (mesh(SHAPE)[0] > 3) & (mesh(SHAPE)[1] > 5) & (radius() < 23)
+
+
+def find(mean: NDArray[np.float32], session: NDArray[np.float32], near: NDArray[np.bool_]) -> nib.Nifti1Image:
+    """Return the displacement found between two images on the grid of the tests."""
+    return deform_to_session(nib.Nifti1Image(mean, AFFINE), nib.Nifti1Image(session, AFFINE), near, WHITE)
+
+
+def sampled(displacement: nib.Nifti1Image, where: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the displacement in voxels of the grid of the tests."""
+    points = nib.affines.apply_affine(AFFINE, np.argwhere(where)).astype(np.float32)
+    return sample_field(displacement, points)
+
+
+def test_known_change_of_shape_is_found(
+    change: tuple[NDArray[np.float32], NDArray[np.float32], nib.Nifti1Image],
+) -> None:
+    """Borders that moved by up to 1.5 mm are found where they are, to a quarter of their way; along them nothing shows.
+
+    The world, not the box that was looked at, says where the displacement is.
+    """
+    mean, truth, found = change
+    gradient = np.stack(np.gradient(warp(mean, truth)), axis=-1)
+    steepness = np.linalg.norm(gradient, axis=-1)
+    border = (steepness > 0.1 * WHITE) & (radius() < 19)
+    across = gradient[border] / steepness[border][:, None]
+    moved = (truth[border] * across).sum(axis=1)
+    error = (sampled(found, border) * across).sum(axis=1) - moved
+    assert np.median(np.abs(moved)) > 0.15
+    assert np.median(np.abs(error)) < 0.25 * np.median(np.abs(moved))
+
+
+def test_same_shape_is_left_as_it_is() -> None:
+    """Without a difference nothing moves but by rounding."""
+    mean = brain()
+    assert np.abs(np.asarray(find(mean, mean, NEAR).dataobj)).max() < 1e-2
+
+
+def test_noise_hardly_moves_anything() -> None:
+    """Two noisy images of one head, whose noise is a thirtieth of white matter, differ in shape by less than 0.1 mm."""
+    rng = np.random.default_rng(2)
+    noisy = [brain() + rng.normal(0.0, WHITE / 30, SHAPE).astype(np.float32) for _ in range(2)]
+    found = sampled(find(noisy[0], noisy[1], NEAR), radius() < 19)
+    assert np.linalg.norm(found, axis=1).mean() < 0.1
+
+
+def test_what_lies_far_from_the_brain_does_not_pull() -> None:
+    """A difference two coarse voxels off the region of interest, or between two bright scalps, moves nothing."""
+    mean = brain()
+    near = radius() < 20
+    session = mean.copy()
+    session[radius() > 28] = 3.0 * WHITE
+    bright = [mean.copy(), mean.copy()]
+    for data, scalp in zip(bright, (2.0, 3.0), strict=True):
+        data[:8] = scalp * WHITE
+    assert np.abs(np.asarray(find(mean, session, near).dataobj)).max() < 1e-2
+    assert np.abs(np.asarray(find(*bright, NEAR).dataobj)).max() < 1e-2
+
+
+def test_volumes_follow_the_deformation() -> None:
+    """A structure where the session shows the mean image compressed by 1 / 1.1 along x has so much less volume.
+
+    Another one, where nothing moved, keeps its volume.
+    """
+    mask = np.ones(SHAPE, bool)
+    x = mesh(SHAPE)[0]
+    vectors = np.zeros((*SHAPE, 3), np.float32)
+    vectors[..., 0] = 0.1 * np.maximum(x - 24.0, 0.0)
+    maps = {}
+    for number, (low, high) in {10: (5, 15), 49: (32, 42)}.items():
+        maps[number] = np.zeros(SHAPE, np.float32)
+        maps[number][low:high, 10:30, 10:30] = 0.5
+    spacing = np.diag([2.0, 2.0, 2.0, 1.0])
+    displacement = nib.Nifti1Image(2.0 * vectors, AFFINE @ spacing)
+    volumes = volumes_by_jacobian_mm3(posteriors(maps, mask), mask, CLASSES, AFFINE @ spacing, displacement)
+    before = 0.5 * 10 * 20 * 20 * 8.0
+    assert volumes[10] == pytest.approx(before, rel=1e-3)
+    assert volumes[49] == pytest.approx(before / 1.1, rel=1e-3)
+    assert volumes[2] == 0.0
+
+
+def head(spacing_mm: float) -> StructurePosteriors:
+    """Return a head: white matter in the middle, 0.9 of cortex around it, fluid outside."""
+    mask = radius() < 20
+    white, cortex = (radius() < 8).astype(np.float32), ((radius() >= 8) & (radius() < 12)).astype(np.float32)
+    fluid = (mask & (radius() >= 12)).astype(np.float32)
+    maps = {2: 0.5 * white, 41: 0.5 * white, 3: 0.9 * cortex, 24: fluid + np.float32(0.1) * cortex}
+    brightness = np.where(white > 0, WHITE, 100.0).astype(np.float32)
+    affine = np.diag([spacing_mm] * 3 + [1.0])
+    return StructurePosteriors(
+        mask=mask,
+        classes=CLASSES,
+        posteriors=posteriors(maps, mask),
+        corrected=nib.Nifti1Image(brightness, affine),
+        to_template=TemplateTransform(np.eye(4)),
+        template_space="made up",
+        skull_stripped=False,
+        diagnostics={},
+        sentences=(),
+    )
+
+
+def test_solid_brain_is_what_is_surely_brain() -> None:
+    """Both sides count together; nine tenths of cortex are not sure enough."""
+    assert np.array_equal(solid_brain(head(1.0)), radius() < 8)
+
+
+@pytest.mark.parametrize("spacing_mm", [1.0, 2.0])
+def test_rim_around_the_brain_has_its_width_in_mm(spacing_mm: float) -> None:
+    """The region of interest ends at the same distance from the brain whatever the voxels."""
+    near = near_brain(head(spacing_mm))
+    distance = radius() - radius()[radius() < 12].max()
+    assert near[distance * spacing_mm < RIM_MM - 1.5 * spacing_mm].all()
+    assert not near[distance * spacing_mm > RIM_MM + 0.5 * spacing_mm].any()
+
+
+def test_white_brightness_is_that_of_white_matter() -> None:
+    """Neither cortex nor fluid has a part in it."""
+    assert white_brightness(head(1.0)) == WHITE
