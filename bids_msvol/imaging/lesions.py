@@ -2,9 +2,9 @@
 """T2-hyperintense lesions of one session: what is too bright for the tissue that the atlas expects there.
 
 No constant was fitted, but some were chosen by looking at four patients with reference masks (one 3D FLAIR, three with
-slices of 7 mm) and one without lesions to speak of. The choice matters little: in a first version every combination of a
-blur of 0.6 to 1 mm, a gain of 1.5 to 2.5 and a prevalence of 0.1 to 1 gave a mean overlap of 0.62 to 0.67, and an onset
-of 1.2 in place of 1.12 changed it by 0.001.
+slices of 7 mm) and one patient without. The choice matters little: in a first version every combination of a blur of
+0.6 to 1 mm, a gain of 1.5 to 2.5 and a prevalence of 0.1 to 1 gave a mean overlap of 0.62 to 0.67, and an onset of 1.2
+in place of 1.12 changed it by 0.001.
 """
 
 from __future__ import annotations
