@@ -62,7 +62,8 @@ def test_same_seed_same_motion() -> None:
     """Two runs give the same matrix, bit for bit, and images that lie well stay where they are."""
     fixed = head()
     moving = other_contrast(fixed)
-    once, again = (register_rigid(moving, fixed, None, seed=3) for _ in range(2))
+    near = np.asarray(fixed.dataobj) > 50
+    once, again = (register_rigid(moving, fixed, near, seed=3) for _ in range(2))
     assert np.array_equal(once, again)
     assert error_mm(once, np.eye(4)) < 0.3
 
