@@ -294,14 +294,14 @@ def percent(pair: PairMeasurement, name: str) -> dict[str, float]:
 
 
 def test_planted_atrophy_is_recovered(planted: tuple[tuple[PairMeasurement, ...], dict[str, float]]) -> None:
-    """One per cent of the brain is found to a tenth of a per cent by two methods, nearly so by the third."""
+    """A loss of 1 % of the brain is found to 0.15 % by segmentation and boundary, to 0.3 % by the deformation."""
     pairs, true = planted
     assert true["WholeBrain"] == pytest.approx(-1.0, abs=0.05)
     for pair in pairs[1:]:
         found = percent(pair, "WholeBrain")
         assert found["segmentation"] == pytest.approx(true["WholeBrain"], abs=0.15), found
         assert found["boundary"] == pytest.approx(true["WholeBrain"], abs=0.15), found
-        assert found["jacobian"] == pytest.approx(true["WholeBrain"], abs=0.4), found
+        assert found["jacobian"] == pytest.approx(true["WholeBrain"], abs=0.3), found
 
 
 def test_second_scan_of_a_head_shows_no_change(
