@@ -17,6 +17,7 @@ from benchmarks.reference import HEALTHY_SOURCE, healthy_heads
 from benchmarks.repeatability import RESCAN
 from benchmarks.scores import base_name, label_volumes_mm3
 from bids_msvol.bids.records import Scan, Session
+from bids_msvol.bids.session_images import SessionImages
 from bids_msvol.config import DEFAULT_SEED, Config
 from bids_msvol.demo.atrophy import plan_atrophy
 from bids_msvol.demo.volumes import voxel_volumes
@@ -25,7 +26,8 @@ from bids_msvol.imaging.change import compare_volumes
 from bids_msvol.imaging.grids import conform, to_canonical, world_points
 from bids_msvol.imaging.registration import sample_field
 from bids_msvol.measurement import PersonMeasurement
-from bids_msvol.person import measure_person, measure_session
+from bids_msvol.person import measure_person
+from bids_msvol.session import measure_session
 from bids_msvol.structures import STRUCTURES
 from bids_msvol.synthesis import acquire_image
 
@@ -112,7 +114,9 @@ def _upright(image: nib.Nifti1Image) -> nib.Nifti1Image:
 
 
 def _labels(image: nib.Nifti1Image, engine: AtlasEngine, options: Options) -> nib.Nifti1Image:
-    return measure_session(_session("a"), conform(image, options.resolution_mm), _config(options), engine).labels
+    return measure_session(
+        _session("a"), SessionImages(conform(image, options.resolution_mm)), _config(options), engine
+    ).labels
 
 
 def _pair(
@@ -147,7 +151,9 @@ def _scan(image: nib.Nifti1Image, displacement: nib.Nifti1Image | None, rng: np.
 
 
 def _measure(pair: Sequence[nib.Nifti1Image], engine: AtlasEngine, options: Options) -> PersonMeasurement:
-    return measure_person([_session("a"), _session("b")], list(pair), _config(options), engine)
+    return measure_person(
+        [_session("a"), _session("b")], [SessionImages(image) for image in pair], _config(options), engine
+    )
 
 
 def _session(label: str) -> Session:

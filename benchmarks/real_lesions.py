@@ -17,6 +17,7 @@ from bids_msvol.atlas import HeadAtlas
 from bids_msvol.config import DEFAULT_SEED
 from bids_msvol.engines.atlas_engine import AtlasEngine
 from bids_msvol.imaging.coregistration import register_rigid, resample
+from bids_msvol.imaging.expectation import expect_tissues
 from bids_msvol.imaging.grids import conform, to_canonical, voxel_volume_mm3
 from bids_msvol.imaging.lesion_table import ALL_NEIGHBOURS, LEAST_VOLUME_MM3, find_lesions
 from bids_msvol.imaging.lesions import LESION_PROBABILITY, LesionMap, segment_lesions
@@ -102,11 +103,12 @@ def compare_patient(folder: Path, label: str, atlas: HeadAtlas) -> dict[str, Agr
     structures = AtlasEngine(atlas)(conform(raw_t1w), seed=DEFAULT_SEED)
     t1w = structures.corrected
     labels = most_likely_labels(structures.posteriors, structures.classes, structures.mask)
+    expected = expect_tissues(structures, atlas)
     result = {}
     for contrast in CONTRASTS:
         image = nib.Nifti1Image.from_filename(anat / f"{label}_{contrast}.nii.gz")
         motion = register_rigid(image, t1w, structures.mask, seed=DEFAULT_SEED)
-        lesions = segment_lesions(t1w, {contrast: resample(image, t1w, motion)}, structures, atlas)
+        lesions = segment_lesions(t1w, {contrast: resample(image, t1w, motion)}, expected)
         found = on_reference(lesions, labels, t1w, reference, motion)
         result[contrast] = agreement(found, np.asarray(reference.dataobj) > 0.5, reference.affine)
     return result

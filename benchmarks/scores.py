@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from bids_msvol.atlas import HeadAtlas
 from bids_msvol.bids.records import Scan, Session
+from bids_msvol.bids.session_images import SessionImages
 from bids_msvol.config import DEFAULT_SEED, Config
 from bids_msvol.engines.atlas_engine import AtlasEngine
 from bids_msvol.imaging.grids import resample_to_grid, voxel_volume_mm3
 from bids_msvol.measurement import SessionMeasurement
-from bids_msvol.person import measure_session
+from bids_msvol.session import measure_session
 from bids_msvol.structures import ETIV_NAME, STRUCTURES, SUMS
 
 DICE_TARGETS: Mapping[str, float] = {
@@ -51,7 +52,7 @@ def measure(
     scan = Scan(Path("T1w.nii.gz"), "T1w.nii.gz", "T1w", {})
     session = Session("benchmark", None, scan, "It is the image of the benchmark.")
     config = Config(bids_dir=Path(), output_dir=Path(), resolution_mm=resolution_mm, random_seed=seed)
-    return measure_session(session, image, config, AtlasEngine(atlas))
+    return measure_session(session, SessionImages(image), config, AtlasEngine(atlas))
 
 
 def confusion(reference: nib.Nifti1Image, measured: nib.Nifti1Image) -> NDArray[np.int64]:

@@ -19,6 +19,7 @@ from bids_msvol.config import DEFAULT_SEED
 from bids_msvol.demo.lesions import Course, Region, lesion_map, place_lesions
 from bids_msvol.demo.protocol import FLAIR, T1W
 from bids_msvol.engines.atlas_engine import AtlasEngine
+from bids_msvol.imaging.expectation import expect_tissues
 from bids_msvol.imaging.grids import conform
 from bids_msvol.imaging.lesion_table import find_lesions
 from bids_msvol.imaging.lesions import segment_lesions
@@ -109,7 +110,7 @@ def run(options: Options) -> Findings:
 def measure(drawing: Drawing, atlas: HeadAtlas) -> NDArray[np.bool_]:
     """Return the lesions that the program lists."""
     structures = AtlasEngine(atlas)(conform(drawing.t1w), seed=DEFAULT_SEED)
-    lesions = segment_lesions(structures.corrected, {"FLAIR": drawing.flair}, structures, atlas)
+    lesions = segment_lesions(structures.corrected, {"FLAIR": drawing.flair}, expect_tissues(structures, atlas))
     labels = most_likely_labels(structures.posteriors, structures.classes, structures.mask)
     return find_lesions(lesions, labels, structures.corrected)[1] > 0
 

@@ -221,6 +221,20 @@ class Config:
         ),
         default=DEFAULT_SEED,
     )
+    no_lesion_filling: bool = field(
+        metadata=_meta(
+            Option(
+                "Measure structures on the images as they are: lesions are not filled with the brightness of normal "
+                "white matter first.",
+                values.parse_switch,
+                ("--no-lesion-filling",),
+                switch=True,
+                default="off",
+                changes_results=True,
+            )
+        ),
+        default=False,
+    )
     work_dir: Path = field(
         metadata=_meta(
             Option(

@@ -17,12 +17,14 @@ from pathlib import Path
 from bids_msvol.config import Config
 from bids_msvol.errors import CannotCreateError
 
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+_SINGLE_THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
+    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
 )
+"""Libraries whose sums depend on the number of threads; ITK also keeps the number it starts with."""
 
 _CACHE_FOLDERS = {
     "XDG_CACHE_HOME": ".cache",
@@ -64,8 +66,8 @@ def prepared_environment(config: Config, environ: MutableMapping[str, str] | Non
                 variables[name] = str(folder)
         for name in _THREAD_VARIABLES:
             variables[name] = str(config.omp_nthreads)
-        # The sums of ITK's metrics depend on the number of threads, and ITK keeps the number it starts with.
-        variables["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
+        for name in _SINGLE_THREAD_VARIABLES:
+            variables[name] = "1"
         variables["ANTS_RANDOM_SEED"] = str(config.random_seed)
         variables["PYTHONHASHSEED"] = "0"  # the order of sets, in the workers
         variables["MPLBACKEND"] = "Agg"

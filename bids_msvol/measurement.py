@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from bids_msvol.bids.records import Session
+from bids_msvol.lesion_terms import Confidence, Status
 from bids_msvol.structures import Tissue
 
 if TYPE_CHECKING:
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from bids_msvol.imaging.activity import LesionChange
     from bids_msvol.imaging.change import Change
+    from bids_msvol.imaging.gadolinium import EnhancementMap
+    from bids_msvol.imaging.lesion_table import LesionRecord, LesionSummary
     from bids_msvol.imaging.registration import TemplateTransform
 
 Verdict = Literal["pass", "warn", "fail"]
@@ -43,6 +47,37 @@ class QualityMetric:
     value: float | None
     verdict: Verdict
     reason: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class SessionLesions:
+    """The lesions of a session.
+
+    Attributes
+    ----------
+    source
+        What they were found on (``FLAIR``, ``T2w``), or the path of the mask that was given.
+    given
+        Whether a mask was given.
+    mask
+        1 in lesions, uint8, on the working grid.
+    probability
+        Probability of lesion, float32.
+    numbers
+        (x, y, z) int16: id of the lesion at each voxel; a person's lesions keep their ids through all sessions.
+    records
+        Each lesion.
+    summary
+        All together.
+    """
+
+    source: str
+    given: bool
+    mask: nib.Nifti1Image
+    probability: nib.Nifti1Image
+    numbers: nib.Nifti1Image
+    records: tuple[LesionRecord, ...]
+    summary: LesionSummary
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +111,15 @@ class SessionMeasurement:
         Whether the input had no skull left.
     sentences
         The methods text, a sentence for each step that ran, in order.
+    contrasts
+        ``FLAIR`` and ``T2w`` on the working grid, without brightness field, normal white matter 1, NaN outside their
+        field of view.
+    lesions
+        T2 lesions; ``None`` where nothing shows them.
+    no_lesions
+        Why there are none measured; empty where there are.
+    enhancement
+        Lesions that take up contrast agent; ``None`` without an image after it.
     to_scan
         (4, 4) rigid movement from the working grid's world to that of the T1w file, where a person with several
         sessions has a space of their own; ``None`` where both are the same.
@@ -94,7 +138,47 @@ class SessionMeasurement:
     verdict: Verdict
     skull_stripped: bool
     sentences: tuple[str, ...]
+    contrasts: Mapping[str, nib.Nifti1Image] = field(default_factory=dict)
+    lesions: SessionLesions | None = None
+    no_lesions: str = ""
+    enhancement: EnhancementMap | None = None
     to_scan: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True)
+class PairActivity:
+    """What became of a person's lesions between two sessions.
+
+    Attributes
+    ----------
+    contrast
+        The contrast that was compared.
+    changes
+        Each lesion, by the person's ids, the most important change first.
+    centroids_mm
+        Centre of what changed (of the lesion where nothing did), RAS world of the working grid.
+    atrophied_lesion_volume_mm3
+        Volume of lesion at the earlier session that is fluid at the later one.
+    sentences
+        Methods text.
+    """
+
+    contrast: str
+    changes: tuple[LesionChange, ...]
+    centroids_mm: tuple[tuple[float, float, float], ...]
+    atrophied_lesion_volume_mm3: float
+    sentences: tuple[str, ...]
+
+    def count(self, status: Status, confidence: Confidence) -> int:
+        """Count the changes of a kind; lesions that grew while they merged or split count as enlarging."""
+        return sum(
+            (
+                change.status == status
+                or (status == "enlarging" and change.grew and change.status in ("merged", "split"))
+            )
+            and change.confidence == confidence
+            for change in self.changes
+        )
 
 
 @dataclass(frozen=True)
@@ -113,6 +197,10 @@ class PairMeasurement:
         Quality metrics of the pair, worst first.
     verdict
         The worst verdict of ``quality``.
+    activity
+        What became of the lesions; ``None`` where the images of the two sessions cannot be compared.
+    no_activity
+        Why not; empty where they can.
     """
 
     before: Session
@@ -121,6 +209,8 @@ class PairMeasurement:
     changes: tuple[Change, ...]
     quality: tuple[QualityMetric, ...]
     verdict: Verdict
+    activity: PairActivity | None = None
+    no_activity: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bids_msvol import __version__
-from bids_msvol.bids.images import load_image
 from bids_msvol.bids.load import has_finished_session, load_participant
 from bids_msvol.bids.names import SessionFiles, log_dir, report_path
 from bids_msvol.bids.outputs import remove_changes, write_changes, write_session, write_sessions_table
 from bids_msvol.bids.records import Session, Subject
+from bids_msvol.bids.session_images import SessionImages, image_paths, load_session_images
 from bids_msvol.bids.unmeasured import record_unmeasured
 from bids_msvol.config import Config, participant_work_dir, result_hash
 from bids_msvol.errors import MSVolError
@@ -22,9 +22,6 @@ from bids_msvol.outcome import ParticipantOutcome, SessionFailure
 from bids_msvol.person import measure_person, with_sessions
 from bids_msvol.report import write_report
 from bids_msvol.steps import StepCache, file_digest, is_current, step_address, write_record
-
-if TYPE_CHECKING:
-    import nibabel as nib
 
 _logger = logging.getLogger(__name__)
 
@@ -103,7 +100,8 @@ def process_sessions(subject: Subject, config: Config, cache: StepCache, failure
         sessions, images = read_sessions(subject, failures)
         if not sessions:
             return False
-        key = {"t1w": [file_digest(session.t1w.path) for session in sessions], "settings": result_hash(config)}
+        digests = [{name: file_digest(path) for name, path in image_paths(session)} for session in sessions]
+        key = {"images": digests, "settings": result_hash(config)}
         address = step_address("person", __version__, {**key, "inputs": [_input_names(one) for one in sessions]})
         if all(is_finished(session, address, config) for session in sessions):
             return False
@@ -113,19 +111,23 @@ def process_sessions(subject: Subject, config: Config, cache: StepCache, failure
     measured = with_sessions(measured, sessions)
     remove_changes(config, subject.label)
     changes = write_changes(measured.pairs, config) if measured.pairs else ()
+    before = {later.name: earlier.name for earlier, later in itertools.pairwise(sessions)}
+    since_before = {pair.after.name: pair for pair in measured.pairs if before.get(pair.after.name) == pair.before.name}
     for session, measurement in zip(sessions, measured.sessions, strict=True):
         with progress.step(f"writing {session.name}"):
-            write_record(_record_path(session, config), address, (*write_session(measurement, config), *changes))
+            files = write_session(measurement, config, since_before.get(session.name))
+            write_record(_record_path(session, config), address, (*files, *changes))
     return True
 
 
-def read_sessions(subject: Subject, failures: list[SessionFailure]) -> tuple[list[Session], list[nib.Nifti1Image]]:
-    """Read the T1w of every session; those that cannot be read are added to ``failures``."""
+def read_sessions(subject: Subject, failures: list[SessionFailure]) -> tuple[list[Session], list[SessionImages]]:
+    """Read the images of every session; sessions that cannot be read are added to ``failures``."""
     sessions, images = [], []
     for session in subject.sessions:
         try:
-            images.append(load_image(session.t1w.path))
-            sessions.append(session)
+            read, found = load_session_images(session)
+            sessions.append(read)
+            images.append(found)
         except MSVolError as error:
             _logger.error("%s: %s", session.name, error)
             failures.append(SessionFailure(session.name, str(error), error.exit_code))
@@ -143,6 +145,7 @@ def _record_path(session: Session, config: Config) -> Path:
 
 
 def _input_names(session: Session) -> dict[str, str | float | None]:
-    """What the outputs repeat of the dataset besides the T1w's voxels."""
-    others = {name: scan.relative_path for name, scan in (("flair", session.flair), ("t2w", session.t2w)) if scan}
+    """What the outputs repeat of the dataset besides the images' voxels."""
+    scans = {"flair": session.flair, "t2w": session.t2w, "t1w_gd": session.t1w_gd, "lesion_mask": session.lesion_mask}
+    others = {name: scan.relative_path for name, scan in scans.items() if scan}
     return {"t1w": session.t1w.relative_path, "choice": session.choice, "days": session.days, **others}

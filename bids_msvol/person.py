@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from bids_msvol.bids.records import Session
+from bids_msvol.bids.session_images import SessionImages
 from bids_msvol.config import Config
 from bids_msvol.engines.atlas_engine import AtlasEngine
 from bids_msvol.engines.structure_engine import StructureEngine, StructurePosteriors
 from bids_msvol.imaging.alignment import PersonSpace, align_sessions, mean_image, resample_session
-from bids_msvol.imaging.brain import brain_mask
 from bids_msvol.imaging.change import compare_boundaries, compare_volumes, coverage, find_edges
+from bids_msvol.imaging.expectation import TissueExpectation
 from bids_msvol.imaging.followup import (
     deform_to_session,
     match_brightness,
@@ -27,12 +28,20 @@ from bids_msvol.imaging.followup import (
     volumes_by_jacobian_mm3,
     white_brightness,
 )
-from bids_msvol.imaging.grids import conform, voxel_volume_mm3
-from bids_msvol.imaging.quality import judge, judge_pair, voxel_metrics, worst_verdict
-from bids_msvol.imaging.volumes import most_likely_labels, structure_volumes_mm3, tissue_probabilities
+from bids_msvol.imaging.grids import conform
+from bids_msvol.imaging.quality import judge_pair, voxel_metrics, worst_verdict
 from bids_msvol.measurement import PairMeasurement, PersonMeasurement, SessionMeasurement
+from bids_msvol.person_lesions import compare_views, describe_lesions
 from bids_msvol.protocols import protocol_differences
-from bids_msvol.structures import STRUCTURES, SUMS
+from bids_msvol.session import add_lesions, describe_session, measure_session, structure_sums_mm3
+from bids_msvol.session_lesions import (
+    Anatomy,
+    LesionView,
+    fill_views,
+    find_enhancing,
+    view_lesions,
+    with_lesions_again,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,11 +87,11 @@ class DeformedSession:
 
 def measure_person(
     sessions: Sequence[Session],
-    images: Sequence[nib.Nifti1Image],
+    images: Sequence[SessionImages],
     config: Config,
     engine: StructureEngine | None = None,
 ) -> PersonMeasurement:
-    """Measure the structures of every session of a person, and their change.
+    """Measure the structures and lesions of every session of a person, and their change.
 
     A person with one session is measured on that session's own grid; with more, all sessions are brought into the space
     halfway between them, resampled once and alike.
@@ -92,27 +101,51 @@ def measure_person(
     sessions
         The visits, in order of time.
     images
-        T1w of each.
+        Images of each.
     config
-        Working voxel size and seed.
+        Working voxel size, lesion filling and seed.
     engine
         Segmentation engine; the atlas engine if not given.
+
+    Raises
+    ------
+    DataError
+        If a lesion mask that was given lies outside the head.
     """
     engine = engine if engine is not None else AtlasEngine()
     if len(sessions) == 1:
         return PersonMeasurement((measure_session(sessions[0], images[0], config, engine),))
-    aligned = align_person(images, engine, config)
-    base = segment_mean(aligned, engine, config)
+    whole = align_person([one.t1w for one in images], engine, config)
+    base = segment_mean(whole, engine, config)
+    expected = engine.expect(base)
+    views = [view_session(whole, position, images[position], base, expected, config) for position in range(len(images))]
+    aligned = fill_person(whole, views, expected, config)
+    if aligned is not whole:
+        base = segment_mean(aligned, engine, config)
     deformed = [deform_session(aligned, position, base) for position in range(len(sessions))]
     found = engine.follow([one.matched for one in deformed], base, [one.displacement for one in deformed], aligned.seen)
-    measured, volumes = [], []
+    measured, volumes, anatomy = [], [], []
     for position, posteriors in enumerate(found):
-        measured.append(
-            _describe_followed(sessions[position], images[position], posteriors, base, aligned, position, config)
-        )
-        volumes.append(_volumes_mm3(posteriors))
+        one = _describe_followed(sessions[position], images[position].t1w, posteriors, base, aligned, position, config)
+        plain = with_lesions_again(one.t1w, aligned.images[position], whole.images[position])
+        measured.append(replace(one, t1w=plain))
+        volumes.append(structure_sums_mm3(posteriors))
+        anatomy.append(Anatomy.of(posteriors))
+    compared = _pairs(len(sessions))
+    activity = compare_views(views, anatomy, expected, compared)
+    lesions, became = describe_lesions(views, anatomy, activity)
+    for position, view in enumerate(views):
+        enhancement = find_enhancing(sessions[position], view, anatomy[position], expected)
+        measured[position] = add_lesions(measured[position], view, lesions[position], enhancement, config)
+    pairs = compare_sessions(measured, volumes, deformed, base, aligned, [one.t1w for one in images])
     return PersonMeasurement(
-        tuple(measured), tuple(compare_sessions(measured, volumes, deformed, base, aligned, images))
+        tuple(measured),
+        tuple(
+            replace(
+                pair, activity=became.get(which), no_activity="" if which in became else _not_compared(views, which)
+            )
+            for which, pair in zip(compared, pairs, strict=True)
+        ),
     )
 
 
@@ -130,88 +163,6 @@ def with_sessions(measured: PersonMeasurement, sessions: Sequence[Session]) -> P
             )
             for pair in measured.pairs
         ),
-    )
-
-
-def measure_session(
-    session: Session, image: nib.Nifti1Image, config: Config, engine: StructureEngine | None = None
-) -> SessionMeasurement:
-    """Measure the structures of one T1w image.
-
-    Parameters
-    ----------
-    session
-        The visit.
-    image
-        Its T1w.
-    config
-        Working voxel size and seed.
-    engine
-        Segmentation engine; the atlas engine if not given.
-    """
-    engine = engine if engine is not None else AtlasEngine()
-    t1w = conform(image, config.resolution_mm)
-    found = engine(t1w, seed=config.random_seed)
-    conforming = (
-        f"The T1w image was brought to isotropic voxels of {config.resolution_mm:g} mm along its own axes; one that "
-        "had them already was not resampled."
-    )
-    diagnostics = {**found.diagnostics, **voxel_metrics(image, t1w)}
-    return describe_session(session, found, diagnostics, None, (conforming, *found.sentences))
-
-
-def describe_session(
-    session: Session,
-    found: StructurePosteriors,
-    diagnostics: Mapping[str, float],
-    etiv_mm3: float | None,
-    sentences: Sequence[str],
-) -> SessionMeasurement:
-    """Turn posteriors into volumes, maps and a judgement.
-
-    Parameters
-    ----------
-    session
-        The visit.
-    found
-        What the engine found.
-    diagnostics
-        Numbers for the quality table.
-    etiv_mm3
-        Intracranial volume if it is known from elsewhere; else that of this session.
-    sentences
-        Methods text so far.
-    """
-    affine = found.corrected.affine
-    volumes = _volumes_mm3(found)
-    labels = most_likely_labels(found.posteriors, found.classes, found.mask)
-    tissues = tissue_probabilities(found.posteriors, found.classes, found.mask)
-    brain = brain_mask(tissues["GM"] + tissues["WM"])
-    whole_brain = sum(volumes[index] for index in SUMS[0].members)
-    etiv = etiv_mm3 if etiv_mm3 is not None else sum(volumes[structure.index] for structure in STRUCTURES)
-    quality, believed, believed_etiv = judge(diagnostics, volumes, etiv, whole_brain)
-
-    def on_grid(data: np.ndarray) -> nib.Nifti1Image:
-        return nib.Nifti1Image(data, affine)
-
-    counting = (
-        "Volumes are sums of posterior probabilities, so that partial volume counts; the intracranial volume (eTIV) is "
-        "the sum of brain, ventricles and the fluid around the brain down to the lower end of the brainstem."
-    )
-    return SessionMeasurement(
-        session=session,
-        t1w=found.corrected,
-        brain_mask=on_grid(brain.astype(np.uint8)),
-        labels=on_grid(labels),
-        tissue_probabilities={tissue: on_grid(values) for tissue, values in tissues.items()},
-        volumes_mm3=believed,
-        etiv_mm3=believed_etiv,
-        to_template=found.to_template,
-        template_space=found.template_space,
-        quality=quality,
-        verdict=worst_verdict(quality),
-        skull_stripped=found.skull_stripped,
-        sentences=(*sentences, counting),
     )
 
 
@@ -240,6 +191,41 @@ def segment_mean(aligned: Aligned, engine: StructureEngine, config: Config) -> S
     mean = mean_image(aligned.images, aligned.seen)
     seen = np.logical_or.reduce(aligned.seen)
     return engine(mean, seed=config.random_seed, affine=aligned.affine, seen=seen)
+
+
+def view_session(
+    aligned: Aligned,
+    position: int,
+    images: SessionImages,
+    base: StructurePosteriors,
+    expected: TissueExpectation,
+    config: Config,
+) -> LesionView:
+    """Bring the further images of one of several sessions onto the person's grid and find its lesions.
+
+    Parameters
+    ----------
+    aligned
+        The sessions on one grid.
+    position
+        Which of them.
+    images
+        Its images, as stored.
+    base, expected
+        Structures of the mean image, and what the atlas expects there.
+    config
+        Seed.
+    """
+    matched = match_brightness(aligned.images[position], base.corrected, solid_brain(base) & aligned.seen[position])
+    return view_lesions(images, matched, aligned.space.to_sessions[position], base, expected, config.random_seed)
+
+
+def fill_person(aligned: Aligned, views: Sequence[LesionView], expected: TissueExpectation, config: Config) -> Aligned:
+    """Fill the lesions of all sessions in every session alike; the same object if there is nothing to fill."""
+    if config.no_lesion_filling:
+        return aligned
+    filled = fill_views(aligned.images, views, expected, config.random_seed)
+    return aligned if filled is None else replace(aligned, images=filled)
 
 
 def deform_session(aligned: Aligned, position: int, base: StructurePosteriors) -> DeformedSession:
@@ -284,9 +270,8 @@ def compare_sessions(
         T1w of each session, as stored.
     """
     edges = find_edges(base.corrected, base.posteriors, base.mask, base.classes)
-    count = len(measured)
     result = []
-    for first, last in sorted({*itertools.pairwise(range(count)), *((0, later) for later in range(1, count))}):
+    for first, last in _pairs(len(measured)):
         seen = aligned.seen[first] & aligned.seen[last]
         covered = coverage(base.posteriors, base.mask, base.classes, seen)
         before, after = deformed[first], deformed[last]
@@ -330,14 +315,22 @@ def _describe_followed(
         **voxel_metrics(image, aligned.images[position]),
         "alignment": aligned.space.similarity[position],
     }
-    etiv = sum(_volumes_mm3(base).values())
+    etiv = sum(structure_sums_mm3(base).values())
     measured = describe_session(session, found, diagnostics, etiv, (aligning, *found.sentences, sharing))
     return replace(measured, to_scan=aligned.space.to_sessions[position])
 
 
+def _pairs(count: int) -> list[tuple[int, int]]:
+    """Each session with the next, and the first with each later one."""
+    return sorted({*itertools.pairwise(range(count)), *((0, later) for later in range(1, count))})
+
+
+def _not_compared(views: Sequence[LesionView], pair: tuple[int, int]) -> str:
+    for position in pair:
+        if views[position].lesions is None:
+            return views[position].reason
+    return "the two sessions have no FLAIR, and no T2w, in common"
+
+
 def _days(before: Session, after: Session) -> float | None:
     return None if before.days is None or after.days is None else after.days - before.days
-
-
-def _volumes_mm3(found: StructurePosteriors) -> dict[int, float]:
-    return structure_volumes_mm3(found.posteriors, found.classes, voxel_volume_mm3(found.corrected.affine))

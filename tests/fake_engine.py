@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from bids_msvol.engines.structure_engine import StructurePosteriors
+from bids_msvol.imaging.expectation import TissueExpectation
+from bids_msvol.imaging.normal_tissue import NORMAL_TISSUES, WHITE
 from bids_msvol.imaging.quality import PLAUSIBLE_MM3
 from bids_msvol.imaging.registration import TemplateTransform
 from bids_msvol.structures import STRUCTURES
@@ -87,6 +89,15 @@ class FakeEngine:
             diagnostics=self.diagnostics,
             sentences=("The engine looked at the image.",),
         )
+
+    def expect(self, structures: StructurePosteriors) -> TissueExpectation:
+        """Expect in each slab its own tissue."""
+        white = [structures.classes.index(number) for number in (2, 41)]
+        share = structures.posteriors[:, white].sum(axis=1)
+        tissues = np.zeros((len(share), len(NORMAL_TISSUES)), dtype=np.float32)
+        tissues[:, WHITE], tissues[:, WHITE + 3] = share, 1.0 - share
+        nothing = np.zeros_like(share)
+        return TissueExpectation(structures.mask, tissues, np.ones_like(share), nothing, nothing, nothing)
 
     def follow(
         self,

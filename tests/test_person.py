@@ -17,12 +17,14 @@ from scipy import ndimage
 from bids_msvol import person as person_module
 from bids_msvol.atlas.labels import BRAIN
 from bids_msvol.bids.records import Scan, Session
+from bids_msvol.bids.session_images import SessionImages
 from bids_msvol.config import Config
 from bids_msvol.demo.atrophy import plan_atrophy
 from bids_msvol.engines.atlas_engine import AtlasEngine
 from bids_msvol.imaging.change import compare_volumes
 from bids_msvol.measurement import PairMeasurement, PersonMeasurement, SessionMeasurement
-from bids_msvol.person import measure_person, measure_session, with_sessions
+from bids_msvol.person import measure_person, with_sessions
+from bids_msvol.session import measure_session
 from bids_msvol.structures import STRUCTURES, SUMS
 from tests.bids.skeleton import HEAD_MM, head_image
 from tests.fake_engine import LEAST_BRIGHTNESS, SHARES, FakeEngine, made_up_head
@@ -48,7 +50,7 @@ def config(resolution_mm: float = HEAD_MM) -> Config:
 def measure(images: Sequence[nib.Nifti1Image], sessions: Sequence[Session] = ()) -> PersonMeasurement:
     """Measure visits ``a``, ``b`` ... with the fake engine."""
     visits = sessions or [session(label) for label, _ in zip("abcdef", images, strict=False)]
-    return measure_person(visits, images, config(), FakeEngine())
+    return measure_person(visits, [SessionImages(image) for image in images], config(), FakeEngine())
 
 
 def change_mm3(pair: PairMeasurement, name: str, method: str = "segmentation") -> float | None:
@@ -64,7 +66,7 @@ def names(found: SessionMeasurement) -> set[str]:
 def test_volumes_are_those_of_the_posteriors() -> None:
     """Each structure has its share of the voxels, and the intracranial volume is all of them."""
     image = head_image()
-    found = measure_session(session("a"), image, config(), FakeEngine())
+    found = measure_session(session("a"), SessionImages(image), config(), FakeEngine())
     volume = float((np.asarray(image.dataobj) > LEAST_BRIGHTNESS).sum()) * VOXEL_MM3
     assert found.etiv_mm3 == pytest.approx(volume, rel=1e-5)
     for index, share in SHARES.items():
@@ -76,7 +78,7 @@ def test_volumes_are_those_of_the_posteriors() -> None:
 def test_measurement_is_on_the_working_grid() -> None:
     """Whatever the input's grid, all images lie on the one isotropic grid that was asked for."""
     image = head_image((60, 55, 40), (3.0, 4.0, 4.5))
-    found = measure_session(session("a"), image, config(), FakeEngine())
+    found = measure_session(session("a"), SessionImages(image), config(), FakeEngine())
     images = [found.t1w, found.brain_mask, found.labels, *found.tissue_probabilities.values()]
     assert {made.shape for made in images} == {(45, 55, 45)}
     assert all(np.array_equal(made.affine, found.t1w.affine) for made in images)
@@ -86,7 +88,7 @@ def test_measurement_is_on_the_working_grid() -> None:
 
 def test_methods_text_tells_the_steps_in_order() -> None:
     """First the grid, then what the engine says, then how volumes are counted."""
-    found = measure_session(session("a"), head_image(), config(), FakeEngine())
+    found = measure_session(session("a"), SessionImages(head_image()), config(), FakeEngine())
     assert "isotropic voxels of 4 mm" in found.sentences[0]
     assert found.sentences[1] == "The engine looked at the image."
     assert "Volumes are sums" in found.sentences[-1]
@@ -96,7 +98,7 @@ def test_failed_quality_withdraws_the_volumes() -> None:
     """An image in which nothing can be told apart gets no numbers."""
     fake = FakeEngine()
     fake.diagnostics = {"cnr_gm_wm": 0.01}
-    found = measure_session(session("a"), head_image(), config(), fake)
+    found = measure_session(session("a"), SessionImages(head_image()), config(), fake)
     assert found.verdict == "fail"
     assert found.etiv_mm3 is None
     assert set(found.volumes_mm3.values()) == {None}
@@ -105,8 +107,8 @@ def test_failed_quality_withdraws_the_volumes() -> None:
 def test_one_session_is_measured_on_its_own() -> None:
     """Without a second session nothing is aligned or averaged: the numbers are those of the session alone."""
     image, fake = made_up_head(), FakeEngine()
-    person = measure_person([session("a")], [image], config(), fake)
-    alone = measure_session(session("a"), image, config(), FakeEngine())
+    person = measure_person([session("a")], [SessionImages(image)], config(), fake)
+    alone = measure_session(session("a"), SessionImages(image), config(), FakeEngine())
     assert fake.calls == ["segment"]
     assert person.pairs == ()
     (found,) = person.sessions
@@ -282,7 +284,7 @@ def planted() -> tuple[tuple[PairMeasurement, ...], dict[str, float]]:
     loss = plan_atrophy(toy_labels(), LOSS)
     images = [visit(motion, seed, loss if seed == 2 else None) for seed, motion in enumerate(MOTIONS)]
     visits = [session(label) for label in "abc"]
-    person = measure_person(visits, images, config(resolution_mm=1.0), ToyEngine())
+    person = measure_person(visits, [SessionImages(image) for image in images], config(resolution_mm=1.0), ToyEngine())
     covered = {item.index: True for item in STRUCTURES}
     true = compare_volumes(true_volumes_mm3(), true_volumes_mm3(loss), "segmentation", covered)
     return person.pairs, {one.name: one.change_pct for one in true if one.change_pct is not None}

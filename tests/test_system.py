@@ -22,7 +22,8 @@ import pytest
 import bids_msvol
 from bids_msvol.atlas.head import TYPICAL_T1W_INTENSITY, HeadAtlas, coarsen_atlas, load_atlas, save_atlas
 from bids_msvol.bids import validator
-from bids_msvol.bids.tables import QUALITY, SESSIONS, VOLUMES, read_table
+from bids_msvol.bids.tables import QUALITY, SESSIONS, VOLUMES
+from bids_msvol.bids.tabular import read_table
 from bids_msvol.structures import STRUCTURES
 from tests.bids.skeleton import make_dataset
 

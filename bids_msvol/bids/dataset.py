@@ -16,7 +16,8 @@ from typing import Any
 from bids_msvol import __version__
 from bids_msvol.bids.atomic import write_new_text, write_text
 from bids_msvol.bids.names import sidecar_path
-from bids_msvol.bids.tables import LABELS, write_table
+from bids_msvol.bids.tables import LABELS
+from bids_msvol.bids.tabular import write_table
 from bids_msvol.config import Config, result_hash, result_settings
 from bids_msvol.errors import InvocationError
 from bids_msvol.structures import STRUCTURES
@@ -35,6 +36,7 @@ _IGNORED = (
 _DESCRIPTIONS = {
     "preproc": "Corrected for intensity bias and resampled to the working grid; still in the scanner's coordinates",
     "brain": "Brain without the fluid around it",
+    "change": "Change between the sessions of a participant",
     "quality": "Quality metrics of a session, each with pass, warn or fail",
 }
 

@@ -41,6 +41,8 @@ SMALLEST_AXIS_COSINE = 0.7071
 """Between the same axis in sform and qform: 45 degrees, where it is no longer certain which side is which."""
 AGREEING_AXIS_COSINE = 0.9962
 """Below it (5 degrees) a difference between sform and qform is logged."""
+PROBABILITY_TOLERANCE = 1e-3
+"""Rounding that a probability may have beyond 0 and 1."""
 BACKGROUND_FRACTION = 0.15
 """Of the 99th percentile of intensity: less is background when voxels that are not finite are judged."""
 
@@ -80,6 +82,48 @@ def load_image(path: Path) -> nib.Nifti1Image:
             f"is constant: every voxel is {data.flat[0]:g}", remedy="Convert the image again from DICOM", subject=path
         )
     return clean_image(np.ascontiguousarray(data), affine)
+
+
+def load_mask_image(path: Path) -> nib.Nifti1Image:
+    """Load a mask, a label image or a probability map as probabilities; it may be empty.
+
+    Whole numbers above 0 count as 1; fractions between 0 and 1 are kept; voxels that are not numbers count as 0.
+
+    Parameters
+    ----------
+    path
+        A NIfTI file, compressed or not.
+
+    Returns
+    -------
+    nibabel.Nifti1Image
+        Values from 0 to 1 in float32, in memory; affine in mm.
+
+    Raises
+    ------
+    NoInputError
+        If the file does not exist or was not fetched.
+    DataError
+        If it cannot be used.
+    """
+    import numpy as np
+
+    check_fetched(path)
+    image = _open(path)
+    shape = _checked_shape(image, path)
+    _check_type(image, path)
+    affine = _checked_affine(image, path)
+    data = np.nan_to_num(_read(image, path).reshape(shape), nan=0.0, posinf=0.0, neginf=0.0)
+    if not np.array_equal(data, np.rint(data)):
+        if data.min() < -PROBABILITY_TOLERANCE or data.max() > 1.0 + PROBABILITY_TOLERANCE:
+            raise DataError(
+                f"holds fractions between {data.min():.3g} and {data.max():.3g}, so it is neither a mask nor a "
+                "probability map",
+                remedy="Give a mask of 0 and 1, or probabilities from 0 to 1",
+                subject=path,
+            )
+        return clean_image(np.clip(data, 0.0, 1.0), affine)
+    return clean_image((data > 0).astype(np.float32), affine)
 
 
 def _open(path: Path) -> nib.Nifti1Image:

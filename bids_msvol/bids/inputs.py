@@ -11,12 +11,14 @@ import json
 import logging
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bids_msvol.bids.choose import Candidate, Choice, choose, exclusion
 from bids_msvol.bids.files import check_fetched
+from bids_msvol.bids.lesion_masks import NAME as LESION_MASKS
+from bids_msvol.bids.lesion_masks import find_lesion_mask
 from bids_msvol.bids.records import IgnoredScan, Scan, Session, Subject
 from bids_msvol.bids.scans import passes, read_days, read_geometry
 from bids_msvol.bids.sidecars import load_sidecar
@@ -192,6 +194,13 @@ def _collect_subject(config: Config, label: str, scans: Sequence[Scan]) -> Subje
     for visit in visits:
         of_visit = [_with_sidecar(scan, config.bids_dir) for scan in scans if scan.entities.get("session") == visit]
         session, reason, ignored = _collect_session(config, label, visit, of_visit, days.get(visit or ""))
+        if session is not None and (folder_of_masks := config.derivatives.get(LESION_MASKS)) is not None:
+            mask = find_lesion_mask(folder_of_masks, label, visit, only_session=len(visits) == 1)
+            session = replace(session, lesion_mask=mask)
+            if mask is None:
+                logger.warning(
+                    "%s: no lesion mask in %s; its lesions are found by the program.", session.name, folder_of_masks
+                )
         if session is None:
             skipped += [IgnoredScan(f"sub-{label}" + (f"/ses-{visit}" if visit else ""), reason), *ignored]
         else:

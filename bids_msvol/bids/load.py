@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from bids_msvol.bids.lesion_tables import ACTIVITY, ENHANCEMENT, LESION_SUMMARY, LESIONS
 from bids_msvol.bids.names import (
     SessionFiles,
     change_table_path,
+    lesion_activity_path,
     log_dir,
     pair_table_path,
     sessions_table_path,
 )
 from bids_msvol.bids.records import IgnoredScan
-from bids_msvol.bids.tables import CHANGE, PAIRS, QUALITY, VOLUMES, Table, read_table
+from bids_msvol.bids.tables import CHANGE, PAIRS, QUALITY, VOLUMES
+from bids_msvol.bids.tabular import Table, read_table
 from bids_msvol.bids.unmeasured import load_failures, load_skipped, read_ignored
 from bids_msvol.errors import DataError, NoInputError
 from bids_msvol.measurement import Verdict
@@ -97,6 +100,10 @@ class SessionOutputs:
         The volume table: ``index`` (nullable integer), ``name``, ``volume_mm3``, ``volume_pct_etiv``; missing is NaN.
     quality
         The quality table: ``metric``, ``value``, ``verdict``, ``reason`` (empty text for none).
+    lesion_summary
+        The table of all lesions together, one row.
+    lesions, enhancement
+        The tables of T2 lesions and of enhancing lesions; ``None`` where they could not be measured.
     provenance
         What the session was measured from and how.
     """
@@ -106,6 +113,9 @@ class SessionOutputs:
     files: SessionFiles
     volumes: pd.DataFrame
     quality: pd.DataFrame
+    lesion_summary: pd.DataFrame
+    lesions: pd.DataFrame | None
+    enhancement: pd.DataFrame | None
     provenance: Provenance
 
     @property
@@ -130,6 +140,24 @@ class SessionOutputs:
     def volume_pct_etiv(self, name: str) -> float | None:
         """Return the same in per cent of the intracranial volume, or ``None`` where it is missing."""
         return self._value(name, "volume_pct_etiv")
+
+    def lesion_value(self, column: str) -> float | None:
+        """Return a number of the table of all lesions, or ``None`` where it is missing."""
+        values = self.lesion_summary[column].dropna()
+        return float(values.iloc[0]) if len(values) else None
+
+    def load_contrast(self, name: str) -> nib.Nifti1Image | None:
+        """Load ``FLAIR`` or ``T2w`` on the grid of the T1w, normal white matter 1; ``None`` if there is none."""
+        path = self.files.contrast(name)
+        return _load(path) if path.exists() else None
+
+    def load_lesions(self) -> nib.Nifti1Image | None:
+        """Load the lesions by number; ``None`` where they could not be measured."""
+        return None if self.lesions is None else _load(self.files.lesions)
+
+    def load_enhancement(self) -> nib.Nifti1Image | None:
+        """Load the enhancing lesions by number; ``None`` where there is no image after contrast agent."""
+        return None if self.enhancement is None else _load(self.files.enhancement)
 
     def load_t1w(self) -> nib.Nifti1Image:
         """Load the bias-corrected T1w."""
@@ -166,6 +194,8 @@ class ParticipantOutputs:
         Sessions that could be read but not measured when they were last tried; one may have an older measurement.
     changes, pairs
         The tables of change and of the quality of the pairs of sessions; ``None`` where no pair was measured.
+    activity
+        The table of what became of the lesions; ``None`` where no two sessions could be compared.
     """
 
     label: str
@@ -175,6 +205,7 @@ class ParticipantOutputs:
     failures: tuple[SessionFailure, ...] = ()
     changes: pd.DataFrame | None = None
     pairs: pd.DataFrame | None = None
+    activity: pd.DataFrame | None = None
 
     @property
     def sessions_table_path(self) -> Path:
@@ -212,7 +243,8 @@ def load_participant(output_dir: Path, label: str) -> ParticipantOutputs:
     skipped, failures = load_skipped(output_dir, label), load_failures(output_dir, label)
     changes = _read_if_there(change_table_path(output_dir, label), CHANGE)
     pairs = _read_if_there(pair_table_path(output_dir, label), PAIRS)
-    return ParticipantOutputs(label, output_dir, tuple(sessions), skipped, failures, changes, pairs)
+    activity = _read_if_there(lesion_activity_path(output_dir, label), ACTIVITY)
+    return ParticipantOutputs(label, output_dir, tuple(sessions), skipped, failures, changes, pairs, activity)
 
 
 def has_finished_session(output_dir: Path, label: str) -> bool:
@@ -252,7 +284,10 @@ def _load_session(root: Path, label: str, path: Path) -> SessionOutputs:
     files = SessionFiles(root, label, session)
     volumes = read_table(files.volumes, VOLUMES)
     quality = read_table(files.quality, QUALITY)
-    return SessionOutputs(label, session, files, volumes, quality, provenance)
+    summary = read_table(files.lesion_summary, LESION_SUMMARY)
+    lesions = _read_if_there(files.lesion_table, LESIONS)
+    enhancement = _read_if_there(files.enhancement_table, ENHANCEMENT)
+    return SessionOutputs(label, session, files, volumes, quality, summary, lesions, enhancement, provenance)
 
 
 def _read_if_there(path: Path, table: Table) -> pd.DataFrame | None:

@@ -120,6 +120,11 @@ def pair_table_path(root: Path, subject: str) -> Path:
     return derivative_path(root, subject, None, "stat", ".tsv", desc="change")
 
 
+def lesion_activity_path(root: Path, subject: str) -> Path:
+    """Return the path of the table of what became of a participant's lesions."""
+    return derivative_path(root, subject, None, "morph", ".tsv", seg="lesions", desc="change")
+
+
 @dataclass(frozen=True)
 class SessionFiles:
     """Where everything of one session is, whether or not it has been written yet."""
@@ -161,6 +166,54 @@ class SessionFiles:
     def provenance(self) -> Path:
         """Record of what the session was measured from and how; it is written last and marks a complete session."""
         return log_dir(self.root, self.subject) / f"{session_name(self.subject, self.session)}_provenance.json"
+
+    def contrast(self, name: str) -> Path:
+        """``FLAIR`` or ``T2w`` on the grid of the T1w."""
+        return self.path(name, ".nii.gz", space="T1w", desc="preproc")
+
+    @property
+    def lesion_mask(self) -> Path:
+        """T2 lesions."""
+        return self.path("mask", ".nii.gz", space="T1w", label="L")
+
+    @property
+    def lesion_probability(self) -> Path:
+        """Probability of T2 lesions."""
+        return self.path("probseg", ".nii.gz", space="T1w", label="L")
+
+    @property
+    def lesions(self) -> Path:
+        """T2 lesions by number."""
+        return self.path("dseg", ".nii.gz", space="T1w", seg="lesions")
+
+    @property
+    def lesion_table(self) -> Path:
+        """Table of T2 lesions."""
+        return self.path("dseg", ".tsv", space="T1w", seg="lesions")
+
+    @property
+    def lesion_summary(self) -> Path:
+        """Table of all lesions together, one row."""
+        return self.path("morph", ".tsv", seg="lesions")
+
+    @property
+    def enhancement(self) -> Path:
+        """Enhancing lesions by number."""
+        return self.path("dseg", ".nii.gz", space="T1w", seg="enhancement")
+
+    @property
+    def enhancement_table(self) -> Path:
+        """Table of enhancing lesions."""
+        return self.path("dseg", ".tsv", space="T1w", seg="enhancement")
+
+    def lesion_files(self) -> tuple[Path, ...]:
+        """Everything about lesions, with sidecars; which of it exists depends on the images of the session."""
+        files = (
+            *(self.contrast(name) for name in ("FLAIR", "T2w")),
+            *(self.lesion_mask, self.lesion_probability, self.lesions, self.lesion_table),
+            *(self.enhancement, self.enhancement_table, self.lesion_summary),
+        )
+        return tuple(dict.fromkeys(one for path in files for one in (path, sidecar_path(path))))
 
     def probseg(self, tissue: Tissue) -> Path:
         """Probability map of a tissue."""

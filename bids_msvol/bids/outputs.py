@@ -10,20 +10,22 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bids_msvol import __version__
 from bids_msvol.bids.atomic import clean_image, quantised, replacing, write_image, write_json
-from bids_msvol.bids.dataset import NAME, RAW_LINK, OutputDataset
+from bids_msvol.bids.dataset import OutputDataset
+from bids_msvol.bids.lesion_outputs import write_activity, write_lesions
 from bids_msvol.bids.load import SessionOutputs, load_participant
 from bids_msvol.bids.names import (
     SessionFiles,
     change_table_path,
+    lesion_activity_path,
     log_dir,
     pair_table_path,
     sessions_table_path,
     sidecar_path,
 )
-from bids_msvol.bids.provenance import describe_session
-from bids_msvol.bids.tables import CHANGE, HEADLINES, PAIRS, QUALITY, SESSIONS, VOLUMES, Table, write_table
+from bids_msvol.bids.provenance import bids_uri, describe_session, raw_uri, table_origin
+from bids_msvol.bids.tables import CHANGE, HEADLINES, LESION_HEADLINES, PAIRS, QUALITY, SESSIONS, VOLUMES
+from bids_msvol.bids.tabular import write_table
 from bids_msvol.measurement import per_year
 from bids_msvol.structures import ETIV_NAME, STRUCTURES, SUMS
 
@@ -49,7 +51,9 @@ _PROBABILITY_STEPS = 255
 _TISSUES = {"GM": "grey matter", "WM": "white matter", "CSF": "cerebrospinal fluid"}
 
 
-def write_session(measurement: SessionMeasurement, config: Config) -> tuple[Path, ...]:
+def write_session(
+    measurement: SessionMeasurement, config: Config, earlier: PairMeasurement | None = None
+) -> tuple[Path, ...]:
     """Write all files of one session.
 
     Parameters
@@ -58,6 +62,8 @@ def write_session(measurement: SessionMeasurement, config: Config) -> tuple[Path
         What was measured.
     config
         The run.
+    earlier
+        The comparison with the session before; ``None`` if there is none.
 
     Returns
     -------
@@ -78,6 +84,7 @@ def write_session(measurement: SessionMeasurement, config: Config) -> tuple[Path
         *_write_images(measurement, files),
         *_write_transforms(measurement, files),
         *_write_tables(measurement, files),
+        *write_lesions(measurement, files, earlier),
     ]
     write_json(files.provenance, describe_session(measurement, config))
     return (*written, files.provenance)
@@ -107,8 +114,8 @@ def write_sessions_table(root: Path, label: str) -> Path:
     while True:
         finished = sorted(log_dir(root, label).glob("*_provenance.json"))
         sessions = load_participant(root, label).sessions
-        sources = [_uri(session.files.volumes, root) for session in sessions]
-        write_table(path, SESSIONS, (_session_row(session) for session in sessions), **_origin(SESSIONS, sources))
+        sources = [bids_uri(session.files.volumes, root) for session in sessions]
+        write_table(path, SESSIONS, (_session_row(session) for session in sessions), **table_origin(SESSIONS, sources))
         # Another job may have finished a session of the same person in the meantime.
         if finished == sorted(log_dir(root, label).glob("*_provenance.json")):
             return path
@@ -131,24 +138,26 @@ def write_changes(pairs: Sequence[PairMeasurement], config: Config) -> tuple[Pat
     """
     root, subject = config.output_dir, pairs[0].before.subject
     visits = {pair.before.label: pair.before for pair in pairs} | {pair.after.label: pair.after for pair in pairs}
-    sources = [_uri(SessionFiles(root, subject, label).t1w, root) for label in visits]
+    sources = [bids_uri(SessionFiles(root, subject, label).t1w, root) for label in visits]
     changes = write_table(
         change_table_path(root, subject),
         CHANGE,
         [row for pair in pairs for row in change_rows(pair)],
-        **_origin(CHANGE, sources),
+        **table_origin(CHANGE, sources),
     )
     metrics = [
         {**_pair_ids(pair), "metric": one.name, "value": one.value, "verdict": one.verdict, "reason": one.reason}
         for pair in pairs
         for one in pair.quality
     ]
-    return (*changes, *write_table(pair_table_path(root, subject), PAIRS, metrics, **_origin(PAIRS, sources)))
+    quality = write_table(pair_table_path(root, subject), PAIRS, metrics, **table_origin(PAIRS, sources))
+    return (*changes, *quality, *write_activity(pairs, config))
 
 
 def remove_changes(config: Config, subject: str) -> None:
     """Remove the tables of change, which are about sessions that are measured differently now."""
-    for path in (change_table_path(config.output_dir, subject), pair_table_path(config.output_dir, subject)):
+    for table in (change_table_path, pair_table_path, lesion_activity_path):
+        path = table(config.output_dir, subject)
         for file in (path, sidecar_path(path)):
             file.unlink(missing_ok=True)
 
@@ -207,8 +216,8 @@ def _percent(value: float | None, whole: float | None) -> float | None:
 def _write_images(measurement: SessionMeasurement, files: SessionFiles) -> list[Path]:
     import numpy as np
 
-    raw = [f"bids:{RAW_LINK}:{measurement.session.t1w.relative_path}"]
-    preprocessed = [_uri(files.t1w, files.root)]
+    raw = [raw_uri(measurement.session.t1w)]
+    preprocessed = [bids_uri(files.t1w, files.root)]
     affine = np.asarray(measurement.t1w.affine)
     stored, slope = quantised(_values(measurement.t1w), np.int16)
     write_image(files.t1w, clean_image(stored, affine, slope=slope))
@@ -260,7 +269,7 @@ def _write_transforms(measurement: SessionMeasurement, files: SessionFiles) -> l
             {
                 "Description": f"ITK transform that resamples images of the {source} to the {target} "
                 f"(template: {measurement.template_space}).",
-                "Sources": [_uri(files.t1w, files.root)],
+                "Sources": [bids_uri(files.t1w, files.root)],
             },
         )
         written += [path, sidecar_path(path)]
@@ -273,7 +282,7 @@ def _write_transforms(measurement: SessionMeasurement, files: SessionFiles) -> l
             {
                 "Description": "ITK transform that resamples the T1w file to the space that lies halfway between the "
                 "person's sessions, in which all their derivatives are.",
-                "Sources": [f"bids:{RAW_LINK}:{measurement.session.t1w.relative_path}"],
+                "Sources": [raw_uri(measurement.session.t1w)],
             },
         )
         written += [files.scan_transform, sidecar_path(files.scan_transform)]
@@ -285,7 +294,7 @@ def _write_transforms(measurement: SessionMeasurement, files: SessionFiles) -> l
 
 
 def _write_tables(measurement: SessionMeasurement, files: SessionFiles) -> list[Path]:
-    origin = _origin(VOLUMES, [_uri(files.dseg, files.root)])
+    origin = table_origin(VOLUMES, [bids_uri(files.dseg, files.root)])
     volumes = write_table(
         files.volumes,
         VOLUMES,
@@ -298,16 +307,8 @@ def _write_tables(measurement: SessionMeasurement, files: SessionFiles) -> list[
         {"metric": metric.name, "value": metric.value, "verdict": metric.verdict, "reason": metric.reason}
         for metric in measurement.quality
     )
-    quality = write_table(files.quality, QUALITY, metrics, **_origin(QUALITY, [_uri(files.t1w, files.root)]))
+    quality = write_table(files.quality, QUALITY, metrics, **table_origin(QUALITY, [bids_uri(files.t1w, files.root)]))
     return [*volumes, *quality]
-
-
-def _origin(table: Table, sources: list[str]) -> dict[str, Any]:
-    return {"Description": table.description, "Sources": sources, "GeneratedBy": {"Name": NAME, "Version": __version__}}
-
-
-def _uri(path: Path, root: Path) -> str:
-    return f"bids::{path.relative_to(root).as_posix()}"
 
 
 def _session_row(session: SessionOutputs) -> dict[str, object]:
@@ -323,4 +324,5 @@ def _session_row(session: SessionOutputs) -> dict[str, object]:
         row[f"{headline.name}_pct_etiv"] = _percent(volume, session.etiv_mm3)
     brain, etiv = session.volume_mm3("WholeBrain"), session.etiv_mm3
     row["brain_parenchymal_fraction"] = brain / etiv if brain is not None and etiv else None
+    row |= {name: session.lesion_value(source) for name, source in LESION_HEADLINES.items()}
     return row

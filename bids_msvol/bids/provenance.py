@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bids_msvol import __version__
-from bids_msvol.bids.dataset import NAME
-from bids_msvol.bids.records import Session
+from bids_msvol.bids.dataset import NAME, RAW_LINK
+from bids_msvol.bids.records import Scan, Session
 from bids_msvol.bids.scans import read_geometry
+from bids_msvol.bids.tabular import Table
 from bids_msvol.bids.unmeasured import describe_ignored
 from bids_msvol.config import Config, result_hash
 
@@ -31,7 +34,12 @@ def describe_session(measurement: SessionMeasurement, config: Config) -> dict[st
     """Return what a session was measured from and how, as `bids_msvol.bids.load.Provenance` reads it back."""
     session = measurement.session
     geometry = read_geometry(session.t1w.path)
-    others = {"FLAIR": session.flair, "T2w": session.t2w, "T1w after contrast agent": session.t1w_gd}
+    others = {
+        "FLAIR": session.flair,
+        "T2w": session.t2w,
+        "T1w after contrast agent": session.t1w_gd,
+        "lesion mask": session.lesion_mask,
+    }
     return {
         "Session": session.label,
         "DaysSinceFirstSession": session.days,
@@ -49,6 +57,25 @@ def describe_session(measurement: SessionMeasurement, config: Config) -> dict[st
         "ConfigurationHash": result_hash(config),
         "ResolutionMm": config.resolution_mm,
         "RandomSeed": config.random_seed,
+    }
+
+
+def bids_uri(path: Path, root: Path) -> str:
+    """Return the BIDS URI of a file of the derivative dataset."""
+    return f"bids::{path.relative_to(root).as_posix()}"
+
+
+def raw_uri(scan: Scan) -> str:
+    """Return the BIDS URI of a file of the input dataset."""
+    return f"bids:{RAW_LINK}:{scan.relative_path}"
+
+
+def table_origin(table: Table, sources: Sequence[str]) -> dict[str, Any]:
+    """Return what the sidecar of a table says besides its columns."""
+    return {
+        "Description": table.description,
+        "Sources": list(sources),
+        "GeneratedBy": {"Name": NAME, "Version": __version__},
     }
 
 

@@ -56,6 +56,9 @@ class Session:
         One sentence: why this T1w and not another.
     flair, t2w, t1w_gd
         Further contrasts of the visit, where present.
+    lesion_mask
+        Lesions as somebody else drew them, given with ``--derivatives lesions=PATH``; its ``relative_path`` is that
+        from PATH.
     days
         Days since the person's first session, from ``sessions.tsv`` (``acq_time`` or ``days``); ``None`` if unknown.
     ignored
@@ -69,6 +72,7 @@ class Session:
     flair: Scan | None = None
     t2w: Scan | None = None
     t1w_gd: Scan | None = None
+    lesion_mask: Scan | None = None
     days: float | None = None
     ignored: tuple[IgnoredScan, ...] = ()
 

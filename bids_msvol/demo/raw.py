@@ -13,7 +13,7 @@ from bids_msvol import __version__
 from bids_msvol.bids.atomic import clean_image, write_image, write_json, write_text
 from bids_msvol.bids.dataset import BIDS_VERSION
 from bids_msvol.bids.names import derivative_path, sessions_table_path, sidecar_path
-from bids_msvol.bids.tables import Column, Table, write_table
+from bids_msvol.bids.tabular import Column, Table, write_table
 from bids_msvol.demo.clinical import Participant
 from bids_msvol.demo.protocol import SCANNER
 from bids_msvol.demo.protocol import Sequence as MRSequence

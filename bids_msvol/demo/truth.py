@@ -14,7 +14,8 @@ from bids_msvol import __version__
 from bids_msvol.bids.atomic import clean_image, write_image, write_json, write_text
 from bids_msvol.bids.dataset import BIDS_VERSION, RAW_LINK
 from bids_msvol.bids.names import build_name, derivative_path, sidecar_path
-from bids_msvol.bids.tables import LABELS, MM3_DECIMALS, PERCENT_DECIMALS, VOLUMES, Column, Table, write_table
+from bids_msvol.bids.tables import LABELS, VOLUMES
+from bids_msvol.bids.tabular import MM3_DECIMALS, PERCENT_DECIMALS, Column, Table, write_table
 from bids_msvol.demo.clinical import DAYS_PER_YEAR, Appointment
 from bids_msvol.demo.lesions import Lesion
 from bids_msvol.demo.person import Person, Visit

@@ -15,6 +15,7 @@ from bids_msvol.atlas.head import TEMPLATE_SPACE, TYPICAL_T1W_INTENSITY, HeadAtl
 from bids_msvol.atlas.labels import BRAIN
 from bids_msvol.engines.structure_engine import StructurePosteriors
 from bids_msvol.imaging.brain import is_skull_stripped
+from bids_msvol.imaging.expectation import TissueExpectation, expect_tissues
 from bids_msvol.imaging.quality import diagnose
 from bids_msvol.imaging.registration import follow_displacement, register_affine
 from bids_msvol.imaging.structures import Segmentation, segment, segment_together
@@ -69,6 +70,10 @@ class AtlasEngine:
         affine = self.align(t1w, seed=seed) if affine is None else affine
         found = segment(t1w, self._atlas_for(t1w), affine, skull_stripped=skull_stripped, seen=seen)
         return _posteriors(found, skull_stripped, _sentences(skull_stripped))
+
+    def expect(self, structures: StructurePosteriors) -> TissueExpectation:
+        """Sample the deformed atlas; see `StructureEngine`."""
+        return expect_tissues(structures, self._atlas_for(structures.corrected))
 
     def follow(
         self,

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
 from bids_msvol.imaging.registration import TemplateTransform
+
+if TYPE_CHECKING:
+    from bids_msvol.imaging.expectation import TissueExpectation
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +86,10 @@ class StructureEngine(Protocol):
         seen
             (x, y, z) voxels inside the field of view; all of them if not given.
         """
+        ...
+
+    def expect(self, structures: StructurePosteriors) -> TissueExpectation:
+        """Return what normal tissue is expected where, given what the engine found."""
         ...
 
     def follow(

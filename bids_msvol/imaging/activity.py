@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import nibabel as nib
 import numpy as np
@@ -17,9 +17,8 @@ from bids_msvol.imaging.appearance import SessionPair, find_changes
 from bids_msvol.imaging.grids import voxel_volume_mm3
 from bids_msvol.imaging.instances import link_pieces, number_pieces
 from bids_msvol.imaging.lesions import LesionMap
+from bids_msvol.lesion_terms import Confidence, Status
 
-Status = Literal["new", "enlarging", "stable", "shrinking", "resolved", "merged", "split"]
-Confidence = Literal["high", "candidate"]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 CONTRASTS = ("FLAIR", "T2w")

@@ -16,6 +16,7 @@ from bids_msvol.imaging.difference import difference_z, down_to_half
 from bids_msvol.imaging.grids import voxel_volume_mm3
 from bids_msvol.imaging.instances import CONNECTED
 from bids_msvol.imaging.lesions import LesionMap
+from bids_msvol.lesion_terms import ENHANCING_SIZES_MM3
 from bids_msvol.structures import STRUCTURES
 
 Confidence = Literal["high", "low"]
@@ -39,13 +40,6 @@ SURE_VOLUME_MM3 = 70.0
 
 SURE_STEP = 0.2
 """Mean enhancement from which confidence can be high: the vein in the middle of a lesion makes less."""
-
-SIZE_BINS_MM3: Mapping[str, tuple[float, float]] = {
-    "<70": (0.0, 70.0),
-    "70-500": (70.0, 500.0),
-    ">500": (500.0, np.inf),
-}
-"""Bins in which detection is known to differ: name, lower bound (within), upper bound (beyond)."""
 
 NEAR_LESION_MM = 2.0
 """Enhancement lies in a lesion or this close to it."""
@@ -129,10 +123,10 @@ class EnhancementMap:
     sentences: tuple[str, ...]
 
     def counts(self) -> Mapping[str, int]:
-        """Count the records in each of ``SIZE_BINS_MM3``."""
+        """Count the records in each of ``ENHANCING_SIZES_MM3``."""
         return {
             name: sum(low <= record.volume_mm3 < high for record in self.records)
-            for name, (low, high) in SIZE_BINS_MM3.items()
+            for name, (low, high) in ENHANCING_SIZES_MM3.items()
         }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import nibabel as nib
 import numpy as np
@@ -13,12 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from bids_msvol.imaging.lesions import LesionMap
-
-Region = Literal["periventricular", "juxtacortical", "infratentorial", "deep_white_matter"]
-
-REGIONS: tuple[Region, ...] = ("periventricular", "juxtacortical", "infratentorial", "deep_white_matter")
-"""In the order in which they are asked for: a lesion that touches ventricle and cortex is periventricular, as in most
-scoring systems; only ``infratentorial`` goes before."""
+from bids_msvol.lesion_terms import REGIONS, Region
 
 LEAST_VOLUME_MM3 = 10.0
 """Smallest lesion counted. Noise makes specks of a few voxels, and experts ask for about 3 mm in the longest axis
@@ -69,7 +63,7 @@ class LesionRecord:
     t1_hypointense_fraction
         Share of its voxels darker than ``HYPOINTENSE_T1W`` of normal white matter on T1w.
     mean_contrast
-        Mean brightness on the contrast that showed it, relative to normal white matter.
+        Mean brightness on the contrast that showed it, relative to normal white matter; ``None`` without one.
     """
 
     id: int
@@ -77,7 +71,7 @@ class LesionRecord:
     centroid_mm: tuple[float, float, float]
     region: Region
     t1_hypointense_fraction: float
-    mean_contrast: float
+    mean_contrast: float | None
 
 
 @dataclass(frozen=True)
@@ -143,7 +137,7 @@ def find_lesions(
     numbers = lookup[pieces]
     anatomy = np.where(lesions.mask, 0, labels)
     t1w_data = np.asarray(t1w.dataobj) / _normal_brightness(np.asarray(t1w.dataobj), anatomy)
-    contrast = np.asarray(next(iter(lesions.normalised.values())).dataobj)
+    contrast = next((np.asarray(image.dataobj) for image in lesions.normalised.values()), None)
     margin = np.ceil(CONTACT_MM / spacing).astype(int)
     records = []
     for number, box in enumerate(ndimage.find_objects(numbers), 1):
@@ -157,7 +151,7 @@ def find_lesions(
                 centroid_mm=(float(centroid[0]), float(centroid[1]), float(centroid[2])),
                 region=_region(numbers, anatomy, number, _widen(box, margin), spacing),
                 t1_hypointense_fraction=float(np.mean(t1w_data[at] < HYPOINTENSE_T1W)),
-                mean_contrast=float(np.nanmean(contrast[at])),
+                mean_contrast=None if contrast is None else _mean_of_seen(contrast[at]),
             )
         )
     return tuple(records), numbers
@@ -176,6 +170,11 @@ def summarise(records: Sequence[LesionRecord]) -> LesionSummary:
         regions_2017=touched,
         disseminated_in_space=len(touched) >= LEAST_REGIONS_2017,
     )
+
+
+def _mean_of_seen(values: NDArray[np.float32]) -> float | None:
+    seen = values[np.isfinite(values)]
+    return float(seen.mean()) if len(seen) else None
 
 
 def _normal_brightness(t1w: NDArray[np.float32], anatomy: NDArray[np.int16]) -> float:

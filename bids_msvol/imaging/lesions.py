@@ -9,7 +9,7 @@ in place of 1.12 changed it by 0.001.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import nibabel as nib
@@ -17,26 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, special
 
-from bids_msvol.atlas.head import HeadAtlas
-from bids_msvol.atlas.labels import INTRACRANIAL
-from bids_msvol.engines.structure_engine import StructurePosteriors
-from bids_msvol.imaging.grids import sample_trilinear, world_points
+from bids_msvol.imaging.expectation import TissueExpectation
 from bids_msvol.imaging.normal_tissue import NORMAL_TISSUES, WHITE, NormalModel, fit_normal, fluids
 
-THIRD_AND_FOURTH_VENTRICLE = (14, 15)
 FLOW_SIGMA_MM = 2.0
 FLOW_DOUBT = 50.0
 """Fluid that flows is bright around the third and fourth ventricles and the aqueduct. The odds of a lesion fall by e to
 the power of this for each unit of the probability of these ventricles, blurred."""
 
-LEFT_VENTRICLE, RIGHT_VENTRICLE = (4, 5), (43, 44)
 MIDLINE_SIGMA_MM = 4.0
 MIDLINE_DOUBT = 200.0
 """The septum and the lining of the ventricles are bright between the two lateral ventricles. The odds fall likewise
 with the product of the blurred probabilities of the left and the right one."""
-
-CAVITY_PRIOR = 0.5
-"""Probability of brain or fluid from which a voxel counts as inside the skull."""
 
 EVERYWHERE = 0.01
 """Share of every tissue expected at each voxel beyond what the atlas says."""
@@ -127,10 +119,7 @@ class LesionMap:
 
 
 def segment_lesions(
-    t1w: nib.Nifti1Image,
-    contrasts: Mapping[str, nib.Nifti1Image],
-    structures: StructurePosteriors,
-    atlas: HeadAtlas,
+    t1w: nib.Nifti1Image, contrasts: Mapping[str, nib.Nifti1Image], expected: TissueExpectation
 ) -> LesionMap:
     """Find the lesions of one session.
 
@@ -144,10 +133,8 @@ def segment_lesions(
         Bias-corrected T1w on the working grid.
     contrasts
         ``FLAIR``, ``T2w`` or both, on the same grid, NaN outside their field of view.
-    structures
-        What the structure engine found on the T1w image.
-    atlas
-        The atlas of that engine.
+    expected
+        What the atlas, deformed onto the T1w, expects on that grid.
 
     Raises
     ------
@@ -162,7 +149,6 @@ def segment_lesions(
     names = [name for name in CONTRASTS if name in contrasts]
     if not names:
         raise ValueError(f"none of {', '.join(CONTRASTS)} was given")
-    expected = _Expectation.sample(structures, atlas)
     fitted = {name: _fit(t1w, contrasts[name], expected, name) for name in names}
     shown_by = fitted[names[0]]
     probability = _probability(shown_by, expected, CONTRASTS[names[0]], nib.affines.voxel_sizes(t1w.affine))
@@ -171,61 +157,6 @@ def segment_lesions(
     probability[mask] = np.maximum(probability[mask], np.float32(LESION_PROBABILITY))
     normalised = {name: nib.Nifti1Image(fit.on_grid(fit.values[:, 1]), t1w.affine) for name, fit in fitted.items()}
     return LesionMap(probability, mask, shown_by.seen, normalised, _sentences(names[0]))
-
-
-@dataclass(frozen=True, eq=False)
-class _Expectation:
-    """What the deformed atlas expects in the voxels of ``mask``.
-
-    Attributes
-    ----------
-    mask
-        (x, y, z).
-    tissues
-        (voxel, tissue), rows sum to one.
-    cavity, flow, left, right
-        (voxel,) probability of being inside the skull; of third and fourth ventricle; of either lateral ventricle.
-    """
-
-    mask: NDArray[np.bool_]
-    tissues: NDArray[np.float32]
-    cavity: NDArray[np.float32]
-    flow: NDArray[np.float32]
-    left: NDArray[np.float32]
-    right: NDArray[np.float32]
-
-    @staticmethod
-    def sample(structures: StructurePosteriors, atlas: HeadAtlas) -> _Expectation:
-        points = structures.to_template.subject_to_template(world_points(structures.mask, structures.corrected.affine))
-        inverse = np.linalg.inv(atlas.affine).astype(np.float32)
-        located = points @ inverse[:3, :3].T + inverse[:3, 3]
-
-        others = (INTRACRANIAL, THIRD_AND_FOURTH_VENTRICLE, LEFT_VENTRICLE, RIGHT_VENTRICLE)
-        groups = (*(tissue.members for tissue in NORMAL_TISSUES), *others)
-        # One channel for each group: interpolating all at once is many times faster than one after the other.
-        maps = np.stack([_summed(atlas, members) for members in groups], axis=-1)
-        values = sample_trilinear(maps, located)
-        values /= np.float32(255.0)
-        tissues = values[:, : len(NORMAL_TISSUES)]
-        tissues /= tissues.sum(axis=1, keepdims=True) + np.float32(1e-6)
-        return _Expectation(structures.mask, tissues, *values[:, len(NORMAL_TISSUES) :].T)
-
-    def blurred(self, values: NDArray[np.float32], sigma: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Blur values (voxel,) on the grid."""
-        volume = np.zeros(self.mask.shape, dtype=np.float32)
-        volume[self.mask] = values
-        return np.asarray(ndimage.gaussian_filter(volume, sigma)[self.mask], dtype=np.float32)
-
-    def lesion_weight(self, contrast: Contrast, spacing_mm: NDArray[np.float64]) -> NDArray[np.float32]:
-        """How readily (voxel,) a lesion is believed, relative to the middle of cerebral white matter."""
-        weight = self.tissues @ np.array([tissue.lesion_weight for tissue in NORMAL_TISSUES], dtype=np.float32)
-        left, right = (self.blurred(side, MIDLINE_SIGMA_MM / spacing_mm) for side in (self.left, self.right))
-        doubt = np.float32(FLOW_DOUBT) * self.blurred(self.flow, FLOW_SIGMA_MM / spacing_mm)
-        doubt += np.float32(MIDLINE_DOUBT) * left * right
-        if contrast.fluid_doubt:
-            fluid = self.tissues[:, fluids()].sum(axis=1)
-            doubt += np.float32(contrast.fluid_doubt) * self.blurred(fluid, FLUID_SIGMA_MM / spacing_mm)
-        return np.asarray(np.where(weight < LEAST_WEIGHT, 0.0, weight * np.exp(-doubt)), dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,17 +183,8 @@ class _Fit:
         return result
 
 
-def _summed(atlas: HeadAtlas, members: Sequence[int]) -> NDArray[np.uint8]:
-    """Probability (x, y, z) of a group of classes, 255 means certain."""
-    total = np.zeros(atlas.maps.shape[1:], dtype=np.uint16)
-    for member in members:
-        total += atlas.maps[atlas.classes.index(member)]
-    return np.minimum(total, 255).astype(np.uint8)
-
-
-def _fit(t1w: nib.Nifti1Image, contrast: nib.Nifti1Image, expected: _Expectation, name: str) -> _Fit:
-    seen = expected.mask.copy()
-    seen[expected.mask] = expected.cavity >= CAVITY_PRIOR
+def _fit(t1w: nib.Nifti1Image, contrast: nib.Nifti1Image, expected: TissueExpectation, name: str) -> _Fit:
+    seen = expected.inside_skull()
     images = [np.asarray(image.dataobj) for image in (t1w, contrast)]
     for data in images:
         seen &= np.isfinite(data) & (data > 0)
@@ -275,14 +197,28 @@ def _fit(t1w: nib.Nifti1Image, contrast: nib.Nifti1Image, expected: _Expectation
 
 
 def _probability(
-    fit: _Fit, expected: _Expectation, contrast: Contrast, spacing_mm: NDArray[np.float64]
+    fit: _Fit, expected: TissueExpectation, contrast: Contrast, spacing_mm: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """Probability (x, y, z) of a lesion from the evidence around and the tissue expected; zero where not seen."""
     within = fit.seen[expected.mask]
     evidence = _evidence(fit.values, expected.tissues[within], fit.model, contrast)
     around = ndimage.gaussian_filter(fit.on_grid(evidence, -EVIDENCE_LIMIT), EVIDENCE_SIGMA_MM / spacing_mm)[fit.seen]
-    prior_odds = np.float32(PREVALENCE) * expected.lesion_weight(contrast, spacing_mm)[within] + np.float32(1e-9)
+    prior_odds = np.float32(PREVALENCE) * _lesion_weight(expected, contrast, spacing_mm)[within] + np.float32(1e-9)
     return fit.on_grid(special.expit(EVIDENCE_GAIN * around + np.log(prior_odds)), 0.0)
+
+
+def _lesion_weight(
+    expected: TissueExpectation, contrast: Contrast, spacing_mm: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """How readily (voxel,) a lesion is believed, relative to the middle of cerebral white matter."""
+    weight = expected.tissues @ np.array([tissue.lesion_weight for tissue in NORMAL_TISSUES], dtype=np.float32)
+    left, right = (expected.blurred(side, MIDLINE_SIGMA_MM / spacing_mm) for side in (expected.left, expected.right))
+    doubt = np.float32(FLOW_DOUBT) * expected.blurred(expected.flow, FLOW_SIGMA_MM / spacing_mm)
+    doubt += np.float32(MIDLINE_DOUBT) * left * right
+    if contrast.fluid_doubt:
+        fluid = expected.tissues[:, fluids()].sum(axis=1)
+        doubt += np.float32(contrast.fluid_doubt) * expected.blurred(fluid, FLUID_SIGMA_MM / spacing_mm)
+    return np.asarray(np.where(weight < LEAST_WEIGHT, 0.0, weight * np.exp(-doubt)), dtype=np.float32)
 
 
 def _evidence(

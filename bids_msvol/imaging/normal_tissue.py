@@ -51,8 +51,8 @@ diencephalon, cortex, cerebellar cortex, striatum, thalamus, pallidum, lateral v
 no lesions here: what FLAIR shows in the cortex cannot be told from its own brightness. Neither have the ventricles,
 where the choroid plexus is bright."""
 
-WHITE = 0
-"""Position of cerebral white matter in ``NORMAL_TISSUES``."""
+WHITE, BRAINSTEM_WHITE = 0, 1
+"""Positions in ``NORMAL_TISSUES`` of cerebral white matter, and of brainstem and cerebellar white matter."""
 
 FLUID_DISTANCE = 2.0
 """White matter is at least so many standard deviations away from fluid. Lesions beside the ventricles would else count

@@ -57,6 +57,13 @@ METRICS: Mapping[str, Limits] = {
         "the skull was removed beforehand, so the intracranial volume counts only the fluid that was left",
     ),
     "alignment": Limits(0.7, 0.4, "below", "the sessions of the person hardly look alike after alignment"),
+    "contrast_covers_pct": Limits(95.0, 50.0, "below", "the image that shows lesions covers only part of the brain"),
+    "flair_ventricle_brightness": Limits(
+        0.75, 0.95, "above", "the ventricles are not dark on the FLAIR, so it is no FLAIR or does not match the T1w"
+    ),
+    "t2w_ventricle_brightness": Limits(
+        1.5, 1.1, "below", "the ventricles are not bright on the T2w, so it is no T2w or does not match the T1w"
+    ),
     "voxel_longest_edge_mm": Limits(1.6, None, "above", "thick slices: small structures are measured coarsely"),
     "working_voxel_size_mm": Limits(1.3, None, "above", "measured at reduced resolution, for a test"),
 }
@@ -160,6 +167,42 @@ def judge(
             metrics.append(metric)
     metrics.sort(key=lambda metric: _WORST_FIRST[metric.verdict])
     return tuple(metrics), kept, None if all_failed else etiv_mm3
+
+
+def judge_contrast(
+    name: str, normalised: NDArray[np.float32], cavity: NDArray[np.bool_], ventricles: NDArray[np.bool_]
+) -> tuple[tuple[QualityMetric, ...], bool]:
+    """Judge the image that shows lesions; it does not concern the volumes, so the worst verdict is ``warn``.
+
+    Parameters
+    ----------
+    name
+        ``FLAIR`` or ``T2w``.
+    normalised
+        (x, y, z) brightness, normal white matter 1, NaN where not seen.
+    cavity, ventricles
+        (x, y, z) inside of the skull; voxels that are surely lateral ventricle.
+
+    Returns
+    -------
+    metrics
+        The verdicts.
+    usable
+        Whether lesions can be believed.
+    """
+    seen = np.isfinite(normalised)
+    values = {"contrast_covers_pct": 100.0 * float(seen[cavity].mean())}
+    if (seen & ventricles).any():
+        values[f"{name.lower()}_ventricle_brightness"] = float(np.median(normalised[seen & ventricles]))
+    judged = [_judge_number(metric, value) for metric, value in values.items()]
+    usable = all(metric.verdict != "fail" for metric in judged)
+    withheld = [
+        replace(metric, verdict="warn", reason=f"{metric.reason}; no lesions are claimed")
+        if metric.verdict == "fail"
+        else metric
+        for metric in judged
+    ]
+    return tuple(withheld), usable
 
 
 def judge_pair(

@@ -22,7 +22,8 @@ from bids_msvol.bids.outputs import (
     write_sessions_table,
 )
 from bids_msvol.bids.records import IgnoredScan, Subject
-from bids_msvol.bids.tables import CHANGE, PAIRS, SESSIONS, read_table
+from bids_msvol.bids.tables import CHANGE, PAIRS, SESSIONS
+from bids_msvol.bids.tabular import read_table
 from bids_msvol.bids.unmeasured import record_unmeasured
 from bids_msvol.config import Config, result_hash
 from bids_msvol.errors import DataError, NoInputError

@@ -9,20 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bids_msvol.bids.tables import (
-    CHANGE,
-    HEADLINES,
-    METHODS,
-    PAIRS,
-    QUALITY,
-    TABLES,
-    VOLUMES,
-    Column,
-    docs_markdown,
-    format_value,
-    read_table,
-    write_table,
-)
+from bids_msvol.bids.tables import CHANGE, HEADLINES, METHODS, PAIRS, QUALITY, TABLES, VOLUMES, docs_markdown
+from bids_msvol.bids.tabular import Column, format_value, read_table, write_table
 from bids_msvol.errors import DataError, NoInputError
 from bids_msvol.structures import STRUCTURES, SUMS
 

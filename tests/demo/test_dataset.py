@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from bids_msvol.bids.scans import read_days
-from bids_msvol.bids.tables import VOLUMES, read_table
+from bids_msvol.bids.tables import VOLUMES
+from bids_msvol.bids.tabular import read_table
 from bids_msvol.bids.validator import run_validator
 from bids_msvol.demo.__main__ import main
 from bids_msvol.demo.clinical import draw_participant

@@ -12,6 +12,7 @@ import pytest
 from bids_msvol.atlas.labels import CLASSES, INTRACRANIAL
 from bids_msvol.demo.protocol import FLAIR, T1W
 from bids_msvol.engines.structure_engine import StructurePosteriors
+from bids_msvol.imaging.expectation import TissueExpectation, expect_tissues
 from bids_msvol.imaging.lesions import LesionMap, segment_lesions
 from bids_msvol.imaging.registration import TemplateTransform
 from bids_msvol.synthesis import Acquisition, acquire_image, tissue_signal
@@ -73,9 +74,15 @@ def flair(lesions: np.ndarray) -> nib.Nifti1Image:
 
 
 @cache
+def expected() -> TissueExpectation:
+    """Return what the toy atlas expects."""
+    return expect_tissues(structures(), toy_atlas())
+
+
+@cache
 def found() -> LesionMap:
     """Return the lesions found with T1w and FLAIR."""
-    return segment_lesions(t1w(planted()), {"FLAIR": flair(planted())}, structures(), toy_atlas())
+    return segment_lesions(t1w(planted()), {"FLAIR": flair(planted())}, expected())
 
 
 def dice(one: np.ndarray, other: np.ndarray) -> float:
@@ -92,7 +99,7 @@ def test_planted_lesions_are_found() -> None:
 def test_healthy_head_has_no_lesions() -> None:
     """The same head without lesions gives an empty mask."""
     nothing = np.zeros(SHAPE, bool)
-    healthy = segment_lesions(t1w(nothing), {"FLAIR": flair(nothing)}, structures(), toy_atlas())
+    healthy = segment_lesions(t1w(nothing), {"FLAIR": flair(nothing)}, expected())
     assert healthy.mask.sum() == 0
     assert healthy.seen.sum() > 50_000
 
@@ -119,7 +126,7 @@ def test_where_flair_does_not_reach_nothing_is_seen() -> None:
     """A FLAIR that ends within the brain finds the lesions that it covers and says where it did not look."""
     image = np.asarray(flair(planted()).dataobj).copy()
     image[:, :44] = np.nan
-    partly = segment_lesions(t1w(planted()), {"FLAIR": nib.Nifti1Image(image, AFFINE)}, structures(), toy_atlas())
+    partly = segment_lesions(t1w(planted()), {"FLAIR": nib.Nifti1Image(image, AFFINE)}, expected())
     covered = planted().copy()
     covered[:, :44] = False
     assert not partly.seen[:, :44].any()
@@ -132,7 +139,7 @@ def test_choroid_plexus_is_no_lesion() -> None:
     plexus = ball((-4.0, 2.0, 9.0), 1.0)
     image = np.asarray(flair(planted()).dataobj).copy()
     image[plexus] = 1.3 * np.median(image[np.isin(labels(), (2, 41))])
-    result = segment_lesions(t1w(planted()), {"FLAIR": nib.Nifti1Image(image, AFFINE)}, structures(), toy_atlas())
+    result = segment_lesions(t1w(planted()), {"FLAIR": nib.Nifti1Image(image, AFFINE)}, expected())
     assert not result.mask[plexus].any()
     assert dice(result.mask, planted()) > 0.85
 
@@ -141,7 +148,7 @@ def test_t2w_alone_finds_lesions_in_deep_white_matter() -> None:
     """Without FLAIR a lesion away from fluid is found, and the methods text says what is weaker."""
     lesion = ball(CENTERS_MM[0]) & np.isin(labels(), (2, 41))
     image = draw(T2W_BRIGHTNESS, np.where(lesion, 1.8, 1.0), 3)
-    result = segment_lesions(t1w(lesion), {"T2w": image}, structures(), toy_atlas())
+    result = segment_lesions(t1w(lesion), {"T2w": image}, expected())
     assert dice(result.mask, lesion) > 0.6
     assert any("no FLAIR" in sentence for sentence in result.sentences)
     assert not any("no FLAIR" in sentence for sentence in found().sentences)
@@ -150,7 +157,7 @@ def test_t2w_alone_finds_lesions_in_deep_white_matter() -> None:
 def test_flair_decides_where_there_are_both() -> None:
     """With FLAIR and T2w, FLAIR shows the lesions, and both come back normalised."""
     t2w = draw(T2W_BRIGHTNESS, np.ones(SHAPE), 4, bias=0.3)
-    both = segment_lesions(t1w(planted()), {"T2w": t2w, "FLAIR": flair(planted())}, structures(), toy_atlas())
+    both = segment_lesions(t1w(planted()), {"T2w": t2w, "FLAIR": flair(planted())}, expected())
     assert np.array_equal(both.mask, found().mask)
     assert list(both.normalised) == ["FLAIR", "T2w"]
     white = np.isin(labels(), (2, 41)) & ~planted() & both.seen
@@ -161,7 +168,7 @@ def test_no_contrast_is_an_error() -> None:
     """Without FLAIR and T2w, or with one that misses the brain, the function says so."""
     nothing = np.zeros(SHAPE, bool)
     with pytest.raises(ValueError, match="FLAIR, T2w"):
-        segment_lesions(t1w(nothing), {}, structures(), toy_atlas())
+        segment_lesions(t1w(nothing), {}, expected())
     empty = nib.Nifti1Image(np.full(SHAPE, np.nan, np.float32), AFFINE)
     with pytest.raises(ValueError, match="FLAIR image covers none"):
-        segment_lesions(t1w(nothing), {"FLAIR": empty}, structures(), toy_atlas())
+        segment_lesions(t1w(nothing), {"FLAIR": empty}, expected())

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bids_msvol.bids.lesion_tables import LESION_SUMMARY
 from bids_msvol.bids.load import ParticipantOutputs, Provenance, SessionOutputs
 from bids_msvol.bids.names import SessionFiles
 from bids_msvol.bids.records import IgnoredScan
@@ -74,7 +75,7 @@ def make_session(
         nib.save(nib.Nifti1Image(data, affine), path)
     return SessionOutputs(
         "P1", label, files, make_volumes(labels, voxel_mm, failed=verdict == "fail"), make_quality(verdict),
-        make_provenance(days, verdict),
+        make_no_lesions(), None, None, make_provenance(days, verdict),
     )  # fmt: skip
 
 
@@ -101,6 +102,12 @@ def make_head(voxel_mm: float, shrink: float) -> tuple[NDArray[np.int16], NDArra
         t1w[labels == structure.index] = _BRIGHTNESS[structure.tissue]
     noise = np.random.default_rng(_SEED).normal(0, 2.5, shape).astype(np.float32)
     return labels, np.clip(t1w + noise, 0, None).astype(np.float32), affine
+
+
+def make_no_lesions() -> pd.DataFrame:
+    """Return the lesion table of a session without FLAIR and T2w."""
+    row = {column.name: "" if column.kind == "text" else None for column in LESION_SUMMARY.columns}
+    return pd.DataFrame([row | {"reason": "there is no FLAIR and no T2w image"}])
 
 
 def make_volumes(labels: NDArray[np.int16], voxel_mm: float, *, failed: bool) -> pd.DataFrame:
