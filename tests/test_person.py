@@ -11,8 +11,6 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from scipy import ndimage
 
 from bids_msvol import person as person_module
 from bids_msvol.atlas.labels import BRAIN
@@ -20,7 +18,6 @@ from bids_msvol.bids.records import Scan, Session
 from bids_msvol.bids.session_images import SessionImages
 from bids_msvol.config import Config
 from bids_msvol.demo.atrophy import plan_atrophy
-from bids_msvol.engines.atlas_engine import AtlasEngine
 from bids_msvol.imaging.change import compare_volumes
 from bids_msvol.measurement import PairMeasurement, PersonMeasurement, SessionMeasurement
 from bids_msvol.person import measure_person, with_sessions
@@ -29,8 +26,9 @@ from bids_msvol.structures import STRUCTURES, SUMS
 from tests.bids.skeleton import HEAD_MM, head_image
 from tests.fake_engine import LEAST_BRIGHTNESS, SHARES, FakeEngine, made_up_head
 from tests.imaging.phantoms import rigid
-from tests.imaging.toyhead import toy_atlas, toy_labels
+from tests.imaging.toyhead import toy_labels
 from tests.imaging.toyvisits import true_volumes_mm3, visit
+from tests.toy_engine import ToyEngine
 
 VOXEL_MM3 = HEAD_MM**3
 
@@ -252,22 +250,6 @@ def test_measurement_is_handed_to_the_visits_of_now(person: PersonMeasurement) -
     ways = [(pair.before.label, pair.after.label, pair.days) for pair in found.pairs]
     assert ways == [("x", "y", 10.0), ("x", "z", None), ("y", "z", None)]
     assert [pair.changes for pair in found.pairs] == [pair.changes for pair in person.pairs]
-
-
-class ToyEngine(AtlasEngine):
-    """The program's engine with the atlas of the toy head; only the first alignment is a mere shift."""
-
-    def __init__(self) -> None:
-        super().__init__(toy_atlas())
-
-    def align(self, t1w: nib.Nifti1Image, *, seed: int) -> NDArray[np.float64]:
-        """Put the bright part of the template on that of the image."""
-        template = nib.Nifti1Image((np.asarray(toy_labels().dataobj) > 0).astype(np.float32), toy_labels().affine)
-        centers = []
-        for image in (template, t1w):
-            data = np.asarray(image.dataobj)
-            centers.append(nib.affines.apply_affine(image.affine, ndimage.center_of_mass(data > 0.2 * data.max())))
-        return nib.affines.from_matvec(np.eye(3), centers[1] - centers[0])
 
 
 MOTIONS = (

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -32,6 +32,9 @@ LEAST_GROWTH = 0.3
 
 LARGE_CHANGE_MM3 = 100.0
 """A change of this size is itself a lesion: it counts however large the lesion is that it adjoins."""
+
+SWALLOWED_SHARE = 0.1
+"""A lesion is new if less than this share of it was lesion before: it took in what lay beside it."""
 
 SURE_VOLUME_MM3, SURE_Z = 25.0, 4.5
 """Volume and mean z from which a new or vanished lesion is reported with high confidence, if the lesion map of the
@@ -278,7 +281,7 @@ def _record(
     gain_mm3, loss_mm3 = (float(np.count_nonzero(mask)) * voxel_mm3 for mask in (gained, lost))
     least_mm3 = min(max(LEAST_GROWTH * min(volumes), LEAST_VOLUME_MM3), LARGE_CHANGE_MM3)
     net_mm3 = gain_mm3 - loss_mm3
-    status = _status(group, net_mm3, least_mm3)
+    status = _status(group, volumes, net_mm3, least_mm3)
     changed = gained if net_mm3 >= 0 else lost
     mean_z = float(z[changed if changed.any() else here[0] | here[1]].mean())
     if status == "stable":
@@ -304,12 +307,18 @@ def _record(
     )
 
 
-def _status(group: tuple[tuple[int, ...], tuple[int, ...]], net_mm3: float, least_mm3: float) -> Status:
-    """Name what became of a group of lesions that gained ``net_mm3``, where ``least_mm3`` is the least that counts."""
+def _status(
+    group: tuple[tuple[int, ...], tuple[int, ...]], volumes_mm3: Sequence[float], net_mm3: float, least_mm3: float
+) -> Status:
+    """Name what became of a group of lesions with volumes before and after, of which ``net_mm3`` was gained.
+
+    ``least_mm3`` is the least gain or loss that counts.
+    """
     count_before, count_after = len(group[0]), len(group[1])
-    if count_before == 0:
+    before_mm3, after_mm3 = volumes_mm3
+    if (before_mm3 < SWALLOWED_SHARE * after_mm3 and net_mm3 >= LARGE_CHANGE_MM3) or count_before == 0:
         return "new"
-    if count_after == 0:
+    if (after_mm3 < SWALLOWED_SHARE * before_mm3 and -net_mm3 >= LARGE_CHANGE_MM3) or count_after == 0:
         return "resolved"
     if count_before != count_after:
         return "merged" if count_before > count_after else "split"

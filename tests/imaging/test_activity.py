@@ -229,6 +229,16 @@ def test_merging_and_splitting() -> None:
     assert not split.grew
 
 
+def test_speck_that_a_large_lesion_takes_in_does_not_make_it_old() -> None:
+    """Where nearly all of a lesion is new, it is new, though it covers a small lesion; backwards it is resolved."""
+    speck, large = ((10.0, 24.0, 24.0), 1.5), ((12.0, 25.0, 24.0), 5.0)
+    early, late = session((speck,), 0), session((large,), 1)
+    new = only(compare(early, late), "new")
+    assert len(new.ids_before) == 1
+    assert 0.0 < new.volume_before_mm3 < 0.1 * new.volume_after_mm3
+    assert only(compare(late, early), "resolved").volume_after_mm3 > 0.0
+
+
 def test_ids_point_into_the_instance_images() -> None:
     """The numbers of a record are those of the lesion's voxels before and after."""
     found = compare(session((LEFT,), 0), session((LEFT, RIGHT), 1))

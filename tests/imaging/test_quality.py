@@ -20,6 +20,7 @@ from bids_msvol.imaging.quality import (
     PLAUSIBLE_MM3,
     diagnose,
     judge,
+    judge_contrast,
     judge_pair,
     voxel_metrics,
     worst_verdict,
@@ -244,3 +245,30 @@ def test_one_method_cannot_disagree() -> None:
     """Where only one method has a number there is nothing to compare."""
     metrics, _ = judge_pair(changes(segmentation=1.0, boundary=None), 0.95, ())
     assert [metric.name for metric in metrics] == ["alignment", "protocol_differences"]
+
+
+@pytest.mark.parametrize(
+    ("name", "ventricle", "covered", "usable", "words"),
+    [
+        ("FLAIR", 0.2, 1.0, True, ""),
+        ("FLAIR", 0.85, 1.0, True, "ventricles are not dark"),
+        ("FLAIR", 1.1, 1.0, False, "ventricles are not dark"),
+        ("T2w", 2.2, 1.0, True, ""),
+        ("T2w", 0.9, 1.0, False, "ventricles are not bright"),
+        ("FLAIR", 0.2, 0.4, False, "covers only part of the brain"),
+    ],
+)
+def test_contrast_that_shows_no_lesions(name: str, ventricle: float, covered: float, usable: bool, words: str) -> None:
+    """An image that is not what its name says, or that covers half the brain, makes no lesions; volumes are kept."""
+    shape = (20, 20, 20)
+    normalised = np.ones(shape, np.float32)
+    ventricles = np.zeros(shape, bool)
+    ventricles[8:12, 8:12, 2:4] = True
+    normalised[ventricles] = ventricle
+    normalised[:, :, round(20 * covered) :] = np.nan
+    metrics, believed = judge_contrast(name, normalised, np.ones(shape, bool), ventricles)
+    assert believed is usable
+    reasons = "; ".join(metric.reason for metric in metrics)
+    assert words in reasons
+    assert ("no lesions are claimed" in reasons) is not usable
+    assert {metric.verdict for metric in metrics} <= {"pass", "warn"}
