@@ -14,10 +14,10 @@ import logging
 import os
 import pickle
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, BinaryIO, Generic, TypeVar
 
 _logger = logging.getLogger(__name__)
 
@@ -122,7 +122,8 @@ def write_record(path: Path, address: str, files: Iterable[Path]) -> None:
         for file in sorted(files)
     }
     text = json.dumps({"address": address, "files": entries}, indent=2, sort_keys=True)
-    _write_atomically(path, text.encode())
+    with _atomic(path) as temporary:
+        temporary.write_bytes(text.encode())
 
 
 def is_current(path: Path, address: str, files: Iterable[Path] = ()) -> bool:
@@ -152,27 +153,47 @@ def _is_unchanged(file: Path, entry: Mapping[str, Any]) -> bool:
     return bool(file.stat().st_size == entry["size"] and file_digest(file) == entry["sha256"])
 
 
+class _Digested:
+    """A file to write to that keeps the SHA-256 of what was written, so that no whole copy is held in memory."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream = stream
+        self.digest = hashlib.sha256()
+
+    def write(self, content: bytes) -> int:
+        """Write and count into the digest."""
+        self.digest.update(content)
+        return self.stream.write(content)
+
+
 def _store(path: Path, address: str, value: object) -> None:
-    payload = pickle.dumps((address, value), protocol=pickle.HIGHEST_PROTOCOL)
-    _write_atomically(path, hashlib.sha256(payload).digest() + payload)
+    with _atomic(path) as temporary, temporary.open("wb") as stream:
+        stream.write(bytes(_DIGEST_BYTES))
+        payload = _Digested(stream)
+        pickle.dump((address, value), payload, protocol=pickle.HIGHEST_PROTOCOL)
+        stream.seek(0)
+        stream.write(payload.digest.digest())
 
 
 def _load(path: Path, address: str) -> Any:
-    content = path.read_bytes()
-    digest, payload = content[:_DIGEST_BYTES], memoryview(content)[_DIGEST_BYTES:]
-    if hashlib.sha256(payload).digest() != digest:
-        raise ValueError("checksum does not match")
-    stored_address, value = pickle.loads(payload)  # own files in a private folder
+    with path.open("rb") as stream:
+        digest = stream.read(_DIGEST_BYTES)
+        if hashlib.file_digest(stream, "sha256").digest() != digest:
+            raise ValueError("checksum does not match")
+        stream.seek(_DIGEST_BYTES)
+        stored_address, value = pickle.load(stream)  # own files in a private folder
     if stored_address != address:
         raise ValueError("it belongs to another step")
     return value
 
 
-def _write_atomically(path: Path, content: bytes) -> None:
+@contextlib.contextmanager
+def _atomic(path: Path) -> Iterator[Path]:
+    """Give a path to write to that takes the place of ``path`` if all goes well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        temporary.write_bytes(content)
+        yield temporary
         temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
