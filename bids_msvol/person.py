@@ -41,6 +41,7 @@ from bids_msvol.session_lesions import (
     find_enhancing,
     view_lesions,
     with_lesions_again,
+    within_anatomy,
 )
 
 
@@ -122,22 +123,15 @@ def measure_person(
     aligned = fill_person(whole, views, expected, config)
     if aligned is not whole:
         base = segment_mean(aligned, engine, config)
-    deformed = [deform_session(aligned, position, base) for position in range(len(sessions))]
-    found = engine.follow([one.matched for one in deformed], base, [one.displacement for one in deformed], aligned.seen)
-    measured, volumes, anatomy = [], [], []
-    for position, posteriors in enumerate(found):
-        one = _describe_followed(sessions[position], images[position].t1w, posteriors, base, aligned, position, config)
-        plain = with_lesions_again(one.t1w, aligned.images[position], whole.images[position])
-        measured.append(replace(one, t1w=plain))
-        volumes.append(structure_sums_mm3(posteriors))
-        anatomy.append(Anatomy.of(posteriors))
+    measured, pairs, anatomy = measure_structures(sessions, images, whole, aligned, base, engine, config)
+    del base  # its posteriors are the largest thing in memory
+    views = [within_anatomy(view, one) for view, one in zip(views, anatomy, strict=True)]
     compared = _pairs(len(sessions))
     activity = compare_views(views, anatomy, expected, compared)
     lesions, became = describe_lesions(views, anatomy, activity)
     for position, view in enumerate(views):
         enhancement = find_enhancing(sessions[position], view, anatomy[position], expected)
         measured[position] = add_lesions(measured[position], view, lesions[position], enhancement, config)
-    pairs = compare_sessions(measured, volumes, deformed, base, aligned, [one.t1w for one in images])
     return PersonMeasurement(
         tuple(measured),
         tuple(
@@ -246,6 +240,41 @@ def deform_session(aligned: Aligned, position: int, base: StructurePosteriors) -
     affine = base.corrected.affine
     stretched = volumes_by_jacobian_mm3(base.posteriors, base.mask, base.classes, affine, displacement)
     return DeformedSession(matched, displacement, stretched)
+
+
+def measure_structures(
+    sessions: Sequence[Session],
+    images: Sequence[SessionImages],
+    whole: Aligned,
+    aligned: Aligned,
+    base: StructurePosteriors,
+    engine: StructureEngine,
+    config: Config,
+) -> tuple[list[SessionMeasurement], list[PairMeasurement], list[Anatomy]]:
+    """Measure the structures of every session from what is known of their mean image, and their change.
+
+    Parameters
+    ----------
+    sessions, images
+        The visits and their images, as stored.
+    whole, aligned
+        The sessions on one grid, as they are and with their lesions filled.
+    base
+        Structures of the mean of ``aligned``.
+    engine, config
+        As for `measure_person`.
+    """
+    deformed = [deform_session(aligned, position, base) for position in range(len(sessions))]
+    found = engine.follow([one.matched for one in deformed], base, [one.displacement for one in deformed], aligned.seen)
+    measured, volumes, anatomy = [], [], []
+    for position, posteriors in enumerate(found):
+        one = _describe_followed(sessions[position], images[position].t1w, posteriors, base, aligned, position, config)
+        plain = with_lesions_again(one.t1w, aligned.images[position], whole.images[position])
+        measured.append(replace(one, t1w=plain))
+        volumes.append(structure_sums_mm3(posteriors))
+        anatomy.append(Anatomy.of(posteriors))
+    pairs = compare_sessions(measured, volumes, deformed, base, aligned, [one.t1w for one in images])
+    return measured, pairs, anatomy
 
 
 def compare_sessions(

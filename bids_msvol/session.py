@@ -28,6 +28,7 @@ from bids_msvol.session_lesions import (
     find_enhancing,
     view_lesions,
     with_lesions_again,
+    within_anatomy,
 )
 from bids_msvol.structures import STRUCTURES, SUMS
 
@@ -70,6 +71,7 @@ def measure_session(
     if filled is not None:
         measured = replace(measured, t1w=with_lesions_again(measured.t1w, filled[0], t1w))
     anatomy = Anatomy.of(found)
+    view = within_anatomy(view, anatomy)
     (lesions,), _ = describe_lesions([view], [anatomy], {})
     return add_lesions(measured, view, lesions, find_enhancing(session, view, anatomy, expected), config)
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import nibabel as nib
 import numpy as np
@@ -29,6 +29,9 @@ from bids_msvol.measurement import QualityMetric
 
 LEAST_SHARE_INSIDE = 0.8
 """Share of a given mask that must lie inside the skull; with less it belongs to another image."""
+
+BEYOND_MM = 2.0
+"""Distance from the measured structures up to which there are lesions."""
 
 LATERAL_VENTRICLES = (4, 43)
 
@@ -149,6 +152,21 @@ def view_lesions(
         quality=quality,
         sentences=tuple(sentences),
     )
+
+
+def within_anatomy(view: LesionView, anatomy: Anatomy) -> LesionView:
+    """Leave out lesions beyond the structures that are measured, such as the cord; given masks stay as they are."""
+    if view.lesions is None or view.given:
+        return view
+    spacing_mm = nib.affines.voxel_sizes(view.t1w.affine)
+    near = ndimage.distance_transform_edt(anatomy.labels == 0, spacing_mm) <= BEYOND_MM
+    kept = replace(
+        view.lesions,
+        probability=np.where(near, view.lesions.probability, np.float32(0.0)),
+        mask=view.lesions.mask & near,
+        seen=view.lesions.seen & near,
+    )
+    return replace(view, lesions=kept)
 
 
 def fill_views(

@@ -60,6 +60,7 @@ def write_lesions(measurement: SessionMeasurement, files: SessionFiles, earlier:
                 "Description": f"{name} on the grid of the T1w, without intensity bias, normal white matter 1; 0 where "
                 "it shows nothing.",
                 "Sources": [] if scan is None else [raw_uri(scan)],
+                "SpatialReference": bids_uri(files.t1w, files.root),
                 "SkullStripped": True,
             },
         )
@@ -69,12 +70,14 @@ def write_lesions(measurement: SessionMeasurement, files: SessionFiles, earlier:
         written += _write_maps(measurement, measurement.lesions, files)
         rows = lesion_rows(measurement.lesions, activity)
         origin = table_origin(LESIONS, [bids_uri(files.lesions, files.root)])
+        origin |= {"SpatialReference": bids_uri(files.t1w, files.root)}
         written += write_table(files.lesion_table, LESIONS, rows, **origin)
     if measurement.enhancement is not None:
         instances = measurement.enhancement.instances.astype(np.int16)
         write_image(files.enhancement, clean_image(instances, affine))
         rows = enhancement_rows(measurement.enhancement)
         origin = table_origin(ENHANCEMENT, [bids_uri(files.t1w, files.root)])
+        origin |= {"SpatialReference": bids_uri(files.t1w, files.root)}
         written += [files.enhancement, *write_table(files.enhancement_table, ENHANCEMENT, rows, **origin)]
     sources = [bids_uri(files.lesions if measurement.lesions is not None else files.t1w, files.root)]
     origin = table_origin(LESION_SUMMARY, sources)
@@ -214,18 +217,17 @@ def _write_maps(measurement: SessionMeasurement, lesions: SessionLesions, files:
 
 
 def _making(measurement: SessionMeasurement, lesions: SessionLesions, files: SessionFiles) -> dict[str, Any]:
-    session = measurement.session
+    session, t1w = measurement.session, bids_uri(files.t1w, files.root)
     if lesions.given:
-        return {
-            "Sources": [bids_uri(files.t1w, files.root)],
-            "Method": f"Given: {lesions.source}, brought to this grid.",
-            "Threshold": LESION_PROBABILITY,
-            "MinLesionVolume": LEAST_VOLUME_MM3,
-        }
-    scan = session.flair if lesions.source == "FLAIR" else session.t2w
+        sources, method = [t1w], f"Given: {lesions.source}, brought to this grid."
+    else:
+        scan = session.flair if lesions.source == "FLAIR" else session.t2w
+        sources = [t1w, *([] if scan is None else [raw_uri(scan)])]
+        method = f"Outliers of a model of the normal tissues on T1w and {lesions.source} (bids_msvol)."
     return {
-        "Sources": [bids_uri(files.t1w, files.root), *([] if scan is None else [raw_uri(scan)])],
-        "Method": f"Outliers of a model of the normal tissues on T1w and {lesions.source} (bids_msvol).",
+        "Sources": sources,
+        "SpatialReference": t1w,
+        "Method": method,
         "Threshold": LESION_PROBABILITY,
         "MinLesionVolume": LEAST_VOLUME_MM3,
     }

@@ -11,9 +11,13 @@ import nibabel as nib
 import numpy as np
 
 from bids_msvol.bids.records import IgnoredScan, Scan, Session
+from bids_msvol.imaging.activity import LesionChange
 from bids_msvol.imaging.change import Change
+from bids_msvol.imaging.gadolinium import Enhancement, EnhancementMap
+from bids_msvol.imaging.lesion_table import LesionRecord, summarise
 from bids_msvol.imaging.registration import TemplateTransform
-from bids_msvol.measurement import PairMeasurement, QualityMetric, SessionMeasurement
+from bids_msvol.lesion_terms import REGIONS, Confidence, Status
+from bids_msvol.measurement import PairActivity, PairMeasurement, QualityMetric, SessionLesions, SessionMeasurement
 from bids_msvol.structures import STRUCTURES
 from tests.bids.skeleton import HEAD_SHAPE, head_image
 
@@ -56,6 +60,45 @@ def measurement(raw: Path, subject: str = "01", session: str | None = None, **ch
         sentences=("The bias was corrected.", "The head was registered."),
     )
     return replace(made, **changes)
+
+
+def with_lesions(made: SessionMeasurement, *ids: int, given: bool = False) -> SessionMeasurement:
+    """Add a FLAIR and lesions of 64 mm3 times their number, and one that takes up contrast agent."""
+    affine = made.t1w.affine
+    numbers = np.zeros(HEAD_SHAPE, np.int16)
+    records = []
+    for index in ids:
+        numbers[20 : 20 + index, 20 + 3 * index, 20] = index
+        records.append(
+            LesionRecord(
+                index, 64.0 * index, (1.0, -2.0, 3.0 * index), REGIONS[index % 4], 0.25, None if given else 1.4
+            )
+        )
+    flair = np.where(np.asarray(made.labels.dataobj) > 0, 1.0, np.nan).astype(np.float32)
+    lesions = SessionLesions(
+        source="sub-01/sub-01_label-L_mask.nii.gz" if given else "FLAIR",
+        given=given,
+        mask=nib.Nifti1Image((numbers > 0).astype(np.uint8), affine),
+        probability=nib.Nifti1Image(np.where(numbers > 0, 0.75, 0.0).astype(np.float32), affine),
+        numbers=nib.Nifti1Image(numbers, affine),
+        records=tuple(records),
+        summary=summarise(records),
+    )
+    spot = (numbers == 1).astype(np.int32)
+    enhancing = Enhancement(1, 64.0, (1.0, -2.0, 3.0), 0.3, in_lesion=True, ring=False, confidence="low")
+    enhancement = EnhancementMap((enhancing,) if 1 in ids else (), spot, ())
+    contrasts = {"FLAIR": nib.Nifti1Image(flair, affine)}
+    return replace(made, contrasts=contrasts, lesions=lesions, enhancement=enhancement)
+
+
+def activity(*changes: tuple[Status, Confidence, tuple[int, ...], tuple[int, ...]]) -> PairActivity:
+    """Return what became of lesions: status, confidence, ids before and after."""
+    records = tuple(
+        LesionChange(number, status, confidence, 64.0 * sum(before), 64.0 * sum(after), 64.0 * sum(after), 0.0, 5.5,
+                     status in ("new", "enlarging", "merged"), before, after)
+        for number, (status, confidence, before, after) in enumerate(changes, 1)
+    )  # fmt: skip
+    return PairActivity("FLAIR", records, tuple((1.0, 2.0, 3.0) for _ in records), 12.5, ())
 
 
 def pair(before: Session, after: Session, **changes: Any) -> PairMeasurement:
