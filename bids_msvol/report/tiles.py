@@ -12,6 +12,8 @@ import numpy as np
 from bids_msvol.structures import STRUCTURES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from PIL.Image import Image
 
@@ -28,6 +30,8 @@ OUTLINE_WIDTH = 2
 """Width of the brain outline in pixels, inside the mask."""
 MASK_COLOR = "#ffd400"
 """Colour of the brain outline: yellow, told apart from grey by every reader."""
+CONTOUR_WIDTH = 1
+"""Width of the line around a lesion in pixels, outside the lesion."""
 
 
 def make_grey_tile(values: NDArray[Any], size: tuple[int, int], window: tuple[float, float]) -> str:
@@ -56,6 +60,32 @@ def make_outline_tile(mask: NDArray[Any], size: tuple[int, int], color: str = MA
     inside = _enlarge(mask > 0, size).astype(np.int32)
     pixels = np.zeros((*size, 4), np.uint8)
     pixels[find_edges(inside, width=OUTLINE_WIDTH)] = (*_rgb(color), OUTLINE_ALPHA)
+    return _as_rgba_uri(pixels)
+
+
+def make_contour_tile(
+    layers: Sequence[tuple[NDArray[Any], str]], size: tuple[int, int], *, width: int = CONTOUR_WIDTH
+) -> str:
+    """Return lines around masks as a transparent data URI.
+
+    The lines run outside the masks: a lesion of a few voxels would vanish under a line within it.
+
+    Parameters
+    ----------
+    layers
+        Masks of shape (rows, columns), each with its colour; later ones are drawn over earlier ones.
+    size
+        Rows and columns of the picture, in pixels.
+    width
+        Width of the lines in pixels.
+    """
+    from scipy import ndimage
+
+    pixels = np.zeros((*size, 4), np.uint8)
+    for mask, color in layers:
+        inside = _enlarge(mask > 0, size)
+        around = ndimage.binary_dilation(inside, iterations=width) & ~inside
+        pixels[around] = (*_rgb(color), OUTLINE_ALPHA)
     return _as_rgba_uri(pixels)
 
 
