@@ -40,6 +40,16 @@ def test_two_works_in_one_sentence_are_both_found() -> None:
     assert keys == {"Van Leemput 1999", "Ashburner 2005", "Puonti 2016", *ALWAYS_CITED}
 
 
+def test_sentences_on_lesions_find_their_references() -> None:
+    """Each work that the text on lesions cites is in the list; two works of one author stay apart."""
+    sentences = ["Aligned (Mattes 2003).", "Outliers (Van Leemput 2001).", "As (Chard 2010; Battaglini 2012).",
+                 "Change (after Ganiler 2014)."]  # fmt: skip
+    keys = {reference.key for reference in find_cited(sentences)}
+    assert keys == {
+        "Mattes 2003", "Van Leemput 2001", "Chard 2010", "Battaglini 2012", "Ganiler 2014", *ALWAYS_CITED,
+    }  # fmt: skip
+
+
 def test_reference_list_is_well_formed() -> None:
     """Keys are unique, sorted, made of first author and year; identifiers are bare DOIs."""
     keys = [reference.key for reference in REFERENCES]
