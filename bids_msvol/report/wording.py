@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 MISSING = "n/a"
 """Shown for every number that could not be measured, as in the tables."""
 
+NOT_APPLICABLE = "\N{EN DASH}"
+"""Shown where a number cannot exist, such as new lesions at a first session."""
+
 MM3_PER_ML = 1000.0
 MINUS = "\N{MINUS SIGN}"
 """As wide as a digit, unlike a hyphen."""
@@ -116,6 +119,28 @@ def format_number(value: float | None) -> str:
     if abs(value) >= 1000 or value == round(value):
         return _signed(f"{value:.0f}")
     return _signed(f"{value:.4g}")
+
+
+def format_count(value: float | None) -> str:
+    """Return a whole number, or ``n/a``.
+
+    Examples
+    --------
+    >>> format_count(12.0), format_count(None)
+    ('12', 'n/a')
+    """
+    return MISSING if value is None or math.isnan(value) else f"{value:.0f}"
+
+
+def count_words(count: int, singular: str, plural: str = "") -> str:
+    """Return a number with its noun.
+
+    Examples
+    --------
+    >>> count_words(1, "new lesion"), count_words(0, "new lesion"), count_words(2, "candidate", "candidates")
+    ('1 new lesion', '0 new lesions', '2 candidates')
+    """
+    return f"{count} {singular if count == 1 else plural or singular + 's'}"
 
 
 def name_session(session: SessionOutputs) -> str:
