@@ -1,13 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sessions side by side: one small plot for each main structure, drawn as SVG."""
+"""The sessions side by side: one small plot for each main structure and for the lesions, drawn as SVG."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bids_msvol.report.lesion_trends import draw_lesion_plots
+from bids_msvol.report.lesions import has_unlike_sources
+from bids_msvol.report.plots import (
+    BOTTOM,
+    FRAME,
+    HEADROOM,
+    HEIGHT,
+    TOP,
+    Plot,
+    Point,
+    Tick,
+    all_dated,
+    label_sessions,
+    place_sessions,
+)
 from bids_msvol.report.section import Section, render
-from bids_msvol.report.wording import MINUS, MISSING, describe_day, describe_structure, format_ml, name_session
+from bids_msvol.report.wording import MINUS, MISSING, describe_structure, format_ml, name_session
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,83 +38,29 @@ PANELS: tuple[str, ...] = (
 
 MIN_HALF_RANGE = 0.04
 """The axis reaches at least this fraction above and below the first session: noise must not look like change."""
-HEADROOM = 1.15
 LIMIT_PER_MEDIAN = 1.96 / 0.6745
 """Range that holds 95 of 100 repeated measurements over their median absolute difference, for normal errors."""
 TICKS_PCT = (3, 5, 10, 20, 30, 50, 100, 200, 500)
 """Round differences from the first session that the vertical axis may mark, in per cent."""
-WIDTH, HEIGHT = 260.0, 150.0
-LEFT, RIGHT, TOP, BOTTOM = 50.0, 14.0, 10.0, 24.0
-"""Size and margins of a plot, in its own units (pixels at natural size)."""
-
-
-@dataclass(frozen=True)
-class Point:
-    """One session in a plot: its place, and what it says when pointed at."""
-
-    x: float
-    y: float
-    text: str
-
-
-@dataclass(frozen=True)
-class Tick:
-    """A mark on an axis: its place along the axis and its text."""
-
-    at: float
-    text: str
-    anchor: str = "middle"
-
-
-@dataclass(frozen=True)
-class Plot:
-    """One small plot, in the units of its picture.
-
-    Attributes
-    ----------
-    title
-        The structure.
-    summary
-        The plot in words, for readers who do not see it.
-    points
-        The sessions that have a number.
-    x_ticks, y_ticks
-        Marks of the axes.
-    band
-        Top and height of the repeatability band, or ``None`` if the repeatability was not measured.
-    missing
-        Places along the horizontal axis of the sessions without a number.
-    """
-
-    title: str
-    summary: str
-    points: tuple[Point, ...]
-    x_ticks: tuple[Tick, ...]
-    y_ticks: tuple[Tick, ...]
-    band: tuple[float, float] | None
-    missing: tuple[float, ...]
 
 
 def build_trend_section(outputs: ParticipantOutputs, error: MeasuredError) -> Section | None:
     """Build the section with the plots, or return ``None`` where fewer than two sessions can be compared."""
     if len(outputs.sessions) < 2:
         return None
-    plots = tuple(plot for name in PANELS if (plot := draw_plot(outputs.sessions, name, error)) is not None)
-    if not plots:
+    structures = tuple(plot for name in PANELS if (plot := draw_plot(outputs.sessions, name, error)) is not None)
+    lesions = draw_lesion_plots(outputs.sessions)
+    if not structures and not lesions:
         return None
     html = render(
         "trends.html.j2",
-        plots=plots,
-        frame={
-            "width": WIDTH,
-            "height": HEIGHT,
-            "left": LEFT,
-            "right": WIDTH - RIGHT,
-            "top": TOP,
-            "bottom": HEIGHT - BOTTOM,
-        },
-        has_days=_all_dated(outputs.sessions),
-        has_band=any(plot.band for plot in plots),
+        plots=(*structures, *lesions),
+        frame=FRAME,
+        has_days=all_dated(outputs.sessions),
+        has_band=any(plot.band for plot in structures),
+        has_structures=bool(structures),
+        has_lesions=bool(lesions),
+        unlike=bool(lesions) and has_unlike_sources(outputs.sessions),
     )
     return Section("Sessions side by side", "sessions", html)
 
@@ -136,7 +96,7 @@ def draw_plot(sessions: Sequence[SessionOutputs], name: str, error: MeasuredErro
         middle = (TOP + HEIGHT - BOTTOM) / 2
         return round(middle - (volume / first - 1) / half_range * (HEIGHT - BOTTOM - TOP) / 2, 2)
 
-    places = _place_sessions(sessions)
+    places = place_sessions(sessions)
     title = describe_structure(name)
     points: list[Point] = []
     said: list[str] = []
@@ -155,7 +115,7 @@ def draw_plot(sessions: Sequence[SessionOutputs], name: str, error: MeasuredErro
         title=title,
         summary=f"{title}. {'; '.join(said)}.",
         points=tuple(points),
-        x_ticks=_label_sessions(sessions, places),
+        x_ticks=label_sessions(sessions, places),
         y_ticks=(
             Tick(to_y(first * (1 + mark_pct / 100)), f"+{mark_pct} %"),
             Tick(to_y(first), format_ml(first)),
@@ -174,23 +134,3 @@ def total_volume_mm3(session: SessionOutputs, name: str) -> float | None:
     sides = [session.volume_mm3(f"{side}-{name}") for side in ("Left", "Right")]
     known = [side for side in sides if side is not None]
     return sum(known) if len(known) == len(sides) else None
-
-
-def _all_dated(sessions: Sequence[SessionOutputs]) -> bool:
-    return all(session.days is not None for session in sessions)
-
-
-def _place_sessions(sessions: Sequence[SessionOutputs]) -> tuple[float, ...]:
-    days = [session.days if session.days is not None else 0.0 for session in sessions]
-    if not _all_dated(sessions) or max(days) == min(days):
-        days = [float(order) for order in range(len(sessions))]
-    scale = (WIDTH - LEFT - RIGHT - 20) / (max(days) - min(days))
-    return tuple(round(LEFT + 10 + (day - min(days)) * scale, 2) for day in days)
-
-
-def _label_sessions(sessions: Sequence[SessionOutputs], places: Sequence[float]) -> tuple[Tick, ...]:
-    def text(session: SessionOutputs) -> str:
-        return describe_day(session.days) if _all_dated(sessions) else f"{session.label or ''}"
-
-    # First and last always have room; those between are marked by their points alone.
-    return Tick(places[0], text(sessions[0]), "start"), Tick(places[-1], text(sessions[-1]), "end")
