@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from bids_msvol.bids.atomic import write_text
 from bids_msvol.report.change import build_change_section
 from bids_msvol.report.inputs import build_input_section, build_problem_section
+from bids_msvol.report.lesion_activity import build_activity_section
+from bids_msvol.report.lesions import build_lesion_section
 from bids_msvol.report.measured_error import load_measured_error
 from bids_msvol.report.methods import build_error_section, build_method_section, build_version_section
 from bids_msvol.report.overlays import build_overlay_section
@@ -62,6 +64,8 @@ def build_sections(outputs: ParticipantOutputs, *, measured_error: MeasuredError
         build_quality_section(outputs),
         build_problem_section(outputs),
         build_overlay_section(outputs),
+        build_lesion_section(outputs),
+        build_activity_section(outputs),
         build_trend_section(outputs, measured_error),
         build_change_section(outputs, measured_error),
         build_volume_section(outputs),

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bids_msvol.report.lesion_activity import list_activity_citations
+from bids_msvol.report.lesions import list_lesion_citations
 from bids_msvol.report.references import find_cited
 from bids_msvol.report.section import Section, render
 from bids_msvol.report.wording import MISSING, describe_structure, format_number, join_words, name_session
@@ -27,7 +29,7 @@ def build_method_section(outputs: ParticipantOutputs) -> Section:
         "methods.html.j2",
         # With one text for all sessions there is nothing to tell apart.
         texts=[("" if len(texts) == 1 else join_words(names), text) for text, names in texts.items()],
-        references=find_cited(texts),
+        references=find_cited((*texts, *list_lesion_citations(outputs), *list_activity_citations(outputs))),
     )
     return Section("Methods, ready to paste", "methods", html)
 

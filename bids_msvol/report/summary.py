@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 from bids_msvol.report.section import Section, render
 from bids_msvol.report.wording import (
     MISSING,
+    NOT_APPLICABLE,
+    count_words,
     describe_day,
     describe_structure,
+    format_count,
     format_ml,
     format_percent,
     join_words,
@@ -30,10 +33,11 @@ HEADLINE: tuple[str, ...] = ("WholeBrain", "TotalGray", "TotalWhite", "DeepGray"
 
 @dataclass(frozen=True)
 class Cell:
-    """A number of the headline table, with the same number in per cent of eTIV where that is asked for."""
+    """A number of the headline table, with the same number in per cent of eTIV, or with what else belongs to it."""
 
     value: str
     percent: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ def build_summary_section(outputs: ParticipantOutputs) -> Section:
         Row(describe_structure(ETIV_NAME), "mL", tuple(Cell(format_ml(session.etiv_mm3)) for session in sessions)),
         Row("Brain parenchymal fraction (BPF)", "", tuple(Cell(_fraction(session)) for session in sessions)),
         *(_volume_row(name, sessions) for name in HEADLINE),
+        *_lesion_rows(sessions),
     )
     columns = [(name_session(session), describe_day(session.days), session.verdict) for session in sessions]
     html = render("summary.html.j2", rows=rows, columns=columns, several=len(sessions) > 1)
@@ -92,6 +97,22 @@ def _volume_row(name: str, sessions: Sequence[SessionOutputs]) -> Row:
         Cell(format_ml(session.volume_mm3(name)), format_percent(session.volume_pct_etiv(name))) for session in sessions
     )
     return Row(describe_structure(name), "mL", cells)
+
+
+def _lesion_rows(sessions: Sequence[SessionOutputs]) -> tuple[Row, ...]:
+    rows = (
+        Row("T2 lesions", "", tuple(Cell(format_count(session.lesion_value("count"))) for session in sessions)),
+        Row("Lesion volume", "mL", tuple(Cell(format_ml(session.lesion_value("volume_mm3"))) for session in sessions)),
+    )
+    if len(sessions) == 1:
+        return rows
+    return (*rows, Row("New lesions since the session before", "", (Cell(NOT_APPLICABLE), *map(_new, sessions[1:]))))
+
+
+def _new(session: SessionOutputs) -> Cell:
+    candidates = session.lesion_value("new_lesion_candidates")
+    note = count_words(int(candidates), "candidate") if candidates else ""
+    return Cell(format_count(session.lesion_value("new_lesions")), note=note)
 
 
 def _fraction(session: SessionOutputs) -> str:

@@ -15,14 +15,18 @@ from bids_msvol.bids.load import ParticipantOutputs
 from bids_msvol.bids.records import IgnoredScan
 from bids_msvol.errors import CannotCreateError
 from bids_msvol.outcome import SessionFailure
-from bids_msvol.report import overlays
+from bids_msvol.report import lesion_panels, lesion_pictures, overlays
 from bids_msvol.report.document import build_sections, write_report
 from bids_msvol.report.measured_error import load_measured_error
+from tests.report.patients import make_patient
 from tests.report.people import make_participant, with_provenance
 
 MAX_BYTES = 6_000_000
-FULL_HEAD_PIXELS_PER_MM = overlays.HEAD_PIXELS_PER_MM
-FULL_DEEP_PIXELS_PER_MM = overlays.DEEP_PIXELS_PER_MM
+RESOLUTIONS = (
+    (overlays, "HEAD_PIXELS_PER_MM"), (overlays, "DEEP_PIXELS_PER_MM"), (lesion_pictures, "PIXELS_PER_MM"),
+    (lesion_panels, "PIXELS_PER_MM"),
+)  # fmt: skip
+FULL = tuple(getattr(module, name) for module, name in RESOLUTIONS)
 VOID = {"meta", "img", "input", "br", "link", "hr"}
 
 
@@ -55,15 +59,15 @@ class _Page(HTMLParser):
 def _coarse_pictures() -> Iterator[None]:
     """Draw pictures of few pixels: their size does not matter to most tests, and large ones take seconds."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(overlays, "HEAD_PIXELS_PER_MM", 0.3)
-        patch.setattr(overlays, "DEEP_PIXELS_PER_MM", 0.3)
+        for module, name in RESOLUTIONS:
+            patch.setattr(module, name, 0.3)
         yield
 
 
 @pytest.fixture(scope="module")
 def two_sessions(tmp_path_factory: pytest.TempPathFactory) -> ParticipantOutputs:
-    """Two dated sessions, the second with a warning."""
-    return make_participant(tmp_path_factory.mktemp("derivatives"))
+    """Two dated sessions with lesions, the second with a warning."""
+    return make_patient(tmp_path_factory.mktemp("derivatives"))
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +120,8 @@ def test_sections_come_in_reading_order(two_sessions: ParticipantOutputs) -> Non
     """The numbers come first, then their quality and pictures; how they were made comes last."""
     sections = build_sections(two_sessions, measured_error=load_measured_error())
     assert [section.anchor for section in sections] == [
-        "numbers", "quality", "pictures", "sessions", "volumes", "error", "inputs", "methods", "versions",
+        "numbers", "quality", "pictures", "lesions", "activity", "sessions", "volumes", "error", "inputs", "methods",
+        "versions",
     ]  # fmt: skip
 
 
@@ -128,8 +133,8 @@ def test_report_is_deterministic(two_sessions: ParticipantOutputs, html: str) ->
 
 def test_report_with_full_pictures_is_small(two_sessions: ParticipantOutputs, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two sessions with pictures of full size stay well below what mail servers refuse."""
-    monkeypatch.setattr(overlays, "HEAD_PIXELS_PER_MM", FULL_HEAD_PIXELS_PER_MM)
-    monkeypatch.setattr(overlays, "DEEP_PIXELS_PER_MM", FULL_DEEP_PIXELS_PER_MM)
+    for (module, name), pixels_per_mm in zip(RESOLUTIONS, FULL, strict=True):
+        monkeypatch.setattr(module, name, pixels_per_mm)
     path = write_report(two_sessions, two_sessions.root / "full.html")
     assert 200_000 < path.stat().st_size < MAX_BYTES
 
@@ -152,7 +157,9 @@ def test_hostile_text_is_escaped(tmp_path: Path) -> None:
     )
     quality = session.quality.assign(metric=attack, reason=attack)
     failures = (SessionFailure(attack, attack),)
-    outputs = replace(outputs, sessions=(replace(session, quality=quality),), failures=failures)
+    summary = session.lesion_summary.assign(source=attack, method="given", reason=attack)
+    session = replace(session, quality=quality, lesion_summary=summary)
+    outputs = replace(outputs, sessions=(session,), failures=failures)
     html = write_report(outputs, tmp_path / "report.html").read_text(encoding="utf-8")
     page = _Page(html)
     assert page.open == []
@@ -169,8 +176,10 @@ def test_failed_session_shows_no_zero(tmp_path: Path) -> None:
     numbers = re.search(r'id="numbers".*?</table>', html, re.DOTALL)
     assert numbers is not None
     rows = re.findall(r"<tr><th scope=\"row\">.*?</tr>", numbers[0], re.DOTALL)
-    assert len(rows) == 7
-    assert all(row.count("<td") == 2 and row.count('missing">n/a<') == 1 for row in rows)
+    assert len(rows) == 10
+    assert all(row.count("<td") == 2 and row.count('missing">n/a<') == 1 for row in rows[:7])
+    # Neither session has lesions, and a first session cannot have new ones.
+    assert [row.count('missing">n/a<') for row in rows[7:]] == [2, 2, 1]
     assert ">0.000<" not in html
     assert "there are no volumes" in html
     reason, warning = html.index("could not be aligned"), html.index("stronger than in usual images")

@@ -18,6 +18,7 @@ from bids_msvol.report.quality import collect_checks
 from bids_msvol.report.summary import build_summary_section, describe_outcome
 from bids_msvol.report.volumes import build_volume_section, collect_volumes
 from bids_msvol.report.wording import MINUS, format_ml
+from tests.report.patients import make_patient
 from tests.report.people import make_participant, with_provenance
 
 
@@ -36,6 +37,37 @@ def test_headline_numbers_equal_the_tables(person: ParticipantOutputs) -> None:
         assert f">{brain_mm3 / 1000:.1f} <" in html
         assert f"({table.loc['WholeBrain', 'volume_pct_etiv']:.2f} %)" in html
         assert f">{brain_mm3 / table.loc['eTIV', 'volume_mm3']:.4f}<" in html
+
+
+def _cells(html: str, name: str) -> list[str]:
+    """Return the text of each session's cell in a row of the headline table."""
+    row = re.search(rf'<tr><th scope="row">{name}.*?</tr>', html, re.DOTALL)
+    assert row is not None
+    return [re.sub(r"<[^>]*>", "", cell) for cell in re.findall(r"<td.*?</td>", row[0])]
+
+
+def test_headline_has_the_lesions_of_the_tables(person: ParticipantOutputs, tmp_path: Path) -> None:
+    """Number, volume and new lesions are those of the session's table; candidates stand apart, missing is n/a."""
+    patient = make_patient(tmp_path)
+    tables = [session.lesion_summary.iloc[0] for session in patient.sessions]
+    html = build_summary_section(patient).html
+    assert _cells(html, "T2 lesions") == [str(table["count"]) for table in tables]
+    assert _cells(html, "Lesion volume") == [f"{table['volume_mm3'] / 1000:.3f}" for table in tables]
+    assert _cells(html, "New lesions since the session before") == ["\N{EN DASH}", "1 (1 candidate)"]
+    missing = build_summary_section(person).html
+    assert _cells(missing, "T2 lesions") == _cells(missing, "Lesion volume") == ["n/a", "n/a"]
+    assert _cells(missing, "New lesions since the session before") == ["\N{EN DASH}", "n/a"]
+    alone = build_summary_section(replace(patient, sessions=patient.sessions[:1])).html
+    assert "New lesions since" not in alone
+
+
+def test_references_include_what_the_lesion_sections_cite(person: ParticipantOutputs, tmp_path: Path) -> None:
+    """What the sections on lesions cite is in the list, and only where they do."""
+    html = build_method_section(make_patient(tmp_path)).html
+    without = build_method_section(person).html
+    for title in ("2017 revisions of the McDonald", "Atrophied brain lesion volume", "gadolinium-enhancing lesions"):
+        assert title in html
+        assert title not in without
 
 
 def test_volume_tables_hold_every_row_once(person: ParticipantOutputs) -> None:
