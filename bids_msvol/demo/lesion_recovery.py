@@ -163,6 +163,11 @@ class LesionRecovery:
         return None if self.contacts is None else sum(match.is_found is False for match in self.asked)
 
     @property
+    def n_small(self) -> int:
+        """How many planted lesions are too small to be asked for."""
+        return len(self.matches) - len(self.asked)
+
+    @property
     def n_false(self) -> int | None:
         """How many found lesions meet no planted one."""
         return None if self.false is None else len(self.false)

@@ -58,9 +58,9 @@ def _describe_person(person: PersonRecovery) -> list[str]:
 
 
 def _describe_lesions(sessions: Sequence[LesionRecovery]) -> list[str]:
-    lines = [_row("  lesions", ("planted", "found", "missed", "false", "true mL", "found mL", "error %"))]
+    lines = [_row("  lesions", ("planted", "found", "missed", "small", "false", "true mL", "found mL", "error %"))]
     for session in sessions:
-        counts = (session.true_count, session.n_found, session.n_missed, session.n_false)
+        counts = (session.true_count, session.n_found, session.n_missed, session.n_small, session.n_false)
         volumes = (format_ml(session.true_mm3), format_ml(session.found_mm3), format_change(session.difference_pct, 1))
         lines.append(_row(f"  ses-{session.session}", (*map(_count, counts), *volumes)))
     lines += [f"  ses-{one.session} {MISSING}: {one.reason}" for one in sessions if one.n_found is None and one.reason]
