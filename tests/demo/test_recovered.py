@@ -22,7 +22,7 @@ from bids_msvol.demo.activity_recovery import ActivityRecovery, compare_activity
 from bids_msvol.demo.known import load_known
 from bids_msvol.demo.lesion_recovery import find_contacts
 from bids_msvol.demo.recovered import count_by_region, count_by_size, main, render_page
-from bids_msvol.demo.recovery import PersonRecovery, compare_people
+from bids_msvol.demo.recovery import PersonRecovery, compare_people, compare_person
 from bids_msvol.demo.recovery_text import OPTIMISM, describe_people
 from bids_msvol.demo.truth import FOLDER, LESIONS
 from bids_msvol.errors import DataError, ExitCode, NoInputError
@@ -307,6 +307,19 @@ def test_none_reported_is_not_the_same_as_not_compared(study: Path, people: tupl
     assert unknown.reason != ""
 
 
+def test_three_visits(tmp_path: Path) -> None:
+    """Each visit is paired with the next, the first with the last; growth counts from the first visit only."""
+    dataset = make_dataset(tmp_path / "raw", {})
+    for session, lesions in (("1", OLD), ("2", LATER), ("3", LATER)):
+        write_truth(dataset, "01", session, lesions)
+    person = compare_person(load_known(dataset)[0], None)
+    assert [(one.before, one.after) for one in person.pairs] == [("1", "2"), ("2", "3"), ("1", "3")]
+    counts = [(one.activity.n_planted("new"), one.activity.n_planted("enlarging")) for one in person.pairs]
+    assert counts == [(2, 1), (0, 0), (2, 1)]
+    assert {one.activity.n_reported("new", "high") for one in person.pairs} == {None}
+    assert {change.found_pct for one in person.pairs for change in one.changes} == {(None, None, None)}
+
+
 def test_by_region_and_size(people: tuple[PersonRecovery, ...]) -> None:
     """Found and planted are counted by region and by size, a lesion too small to count in neither."""
     lesions = people[0].lesions
@@ -352,7 +365,7 @@ def test_command(study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "missed" in html
     assert 'found <span class="minor">too small to count</span>' in html
     assert 'found <span class="minor">with 6</span>' in html
-    assert "planted lesion 4, 6, which did not change" in html
+    assert "planted lesions 4, 6, which did not change" in html
 
 
 def test_page_needs_nothing_but_itself(people: tuple[PersonRecovery, ...], study: Path) -> None:
