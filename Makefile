@@ -41,11 +41,13 @@ $(VENV)/.dev: $(VENV)/.runtime .ci/locks/dev.txt
 
 install: $(VENV)/.runtime  ## install the program into .venv
 
-demo: $(VENV)/.runtime  ## make a dataset of synthetic people, measure it, say where the reports are
+demo: $(VENV)/.runtime  ## make a dataset of synthetic people, measure it, set the known truth beside what was found
 	@test -d $(DEMO)/bids || $(BIN)/python -m bids_msvol.demo $(DEMO)/bids
 	@mkdir -p $(DEMO)/derivatives
 	$(BIN)/bids_msvol $(DEMO)/bids $(DEMO)/derivatives/bids_msvol participant --work-dir $(DEMO)/work --omp-nthreads 1
-	@echo; echo "Open in a browser:"; ls $(CURDIR)/$(DEMO)/derivatives/bids_msvol/sub-*.html
+	@echo
+	@$(BIN)/python -m bids_msvol.demo.recovered $(DEMO)/bids $(DEMO)/derivatives/bids_msvol $(DEMO)/recovered.html
+	@echo; echo "Open in a browser:"; ls $(CURDIR)/$(DEMO)/derivatives/bids_msvol/sub-*.html $(CURDIR)/$(DEMO)/recovered.html
 
 test: $(VENV)/.dev  ## run all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -33,6 +33,9 @@ USUAL_SCALE = 0.93
 AFFINE_VOXEL_SIZE_MM = 2.0
 """Finest voxel size of the affine registration."""
 
+LEVER_MM = 100.0
+"""How far apart the points lie by which a stored transform is read."""
+
 HISTOGRAM_BINS = 24
 """Bins of the joint histogram in the pose search."""
 
@@ -180,6 +183,25 @@ def save_transform(transform: TemplateTransform, path: Path, *, inverse: bool = 
         # In the order in which a point passes through them.
         parts = [linear, warp] if inverse else [warp, linear]
     ants.write_transform(ants.compose_ants_transforms(parts), str(path))
+
+
+def load_affine(path: Path) -> NDArray[np.float64]:
+    """Read an affine transform that `save_transform` wrote, not its inverse.
+
+    Returns
+    -------
+    numpy.ndarray
+        (4, 4) matrix in RAS world mm: where a point of the target lies in the image that is resampled.
+    """
+    import ants
+
+    transform = ants.read_transform(str(path))
+    # ITK may keep several transforms in one file; where four points go tells the whole of them. The points come back in
+    # single precision, so they are taken far apart.
+    points = LEVER_MM * np.eye(4, 3, k=-1)
+    origin, *ends = (np.asarray(transform.apply_to_point(point.tolist()), dtype=np.float64) for point in points)
+    matrix = nib.affines.from_matvec(np.stack([(end - origin) / LEVER_MM for end in ends], axis=1), origin)
+    return np.asarray(LPS_FROM_RAS @ matrix @ LPS_FROM_RAS, dtype=np.float64)
 
 
 def to_ants(image: nib.Nifti1Image) -> ants.ANTsImage:

@@ -15,6 +15,7 @@ from bids_msvol.imaging.deformation import invert
 from bids_msvol.imaging.registration import (
     TemplateTransform,
     follow_displacement,
+    load_affine,
     register_affine,
     sample_field,
     save_transform,
@@ -116,6 +117,13 @@ def test_stored_transform_resamples_an_image(transform: TemplateTransform, tmp_p
     moved = ants.apply_transforms(to_ants(template), to_ants(subject), [str(tmp_path / "xfm.h5")])
     found = nib.affines.apply_affine(template.affine, ndimage.center_of_mass(moved.numpy()))
     assert found == pytest.approx(center[0], abs=0.3)
+
+
+def test_stored_movement_is_read_back(tmp_path: Path) -> None:
+    """The matrix that was written as an ITK transform comes back, and not its inverse."""
+    movement = rigid((0.1, -0.2, 0.3), (40.0, 5.0, -6.0))
+    save_transform(TemplateTransform(movement), tmp_path / "xfm.h5")
+    assert load_affine(tmp_path / "xfm.h5") == pytest.approx(movement, abs=1e-5)
 
 
 def test_image_keeps_its_place_in_ants() -> None:
