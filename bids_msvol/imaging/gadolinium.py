@@ -160,8 +160,7 @@ def find_enhancement(
 
     References
     ----------
-    Difference of aligned images under the masks of a lesion segmentation: Gaitan et al. 2014, Multiple Sclerosis
-    International 2014:748459. Sizes: Coronado et al. 2021, Multiple Sclerosis Journal 27:519-527.
+    Sizes: Coronado et al. 2021, Multiple Sclerosis Journal 27:519-527.
     """
     spacing_mm = nib.affines.voxel_sizes(t1w_gd.affine)
     enhanced = np.asarray(t1w_gd.dataobj, dtype=np.float32)
