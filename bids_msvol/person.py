@@ -21,10 +21,10 @@ from bids_msvol.imaging.alignment import PersonSpace, align_sessions, mean_image
 from bids_msvol.imaging.change import compare_boundaries, compare_volumes, coverage, find_edges
 from bids_msvol.imaging.expectation import TissueExpectation
 from bids_msvol.imaging.followup import (
+    deep_white,
     deform_to_session,
     match_brightness,
     near_brain,
-    solid_brain,
     volumes_by_jacobian_mm3,
     white_brightness,
 )
@@ -210,7 +210,7 @@ def view_session(
     config
         Seed.
     """
-    matched = match_brightness(aligned.images[position], base.corrected, solid_brain(base) & aligned.seen[position])
+    matched = match_brightness(aligned.images[position], base.corrected, deep_white(base) & aligned.seen[position])
     return view_lesions(images, matched, aligned.space.to_sessions[position], base, expected, config.random_seed)
 
 
@@ -235,7 +235,7 @@ def deform_session(aligned: Aligned, position: int, base: StructurePosteriors) -
         Structures of the mean image.
     """
     seen = aligned.seen[position]
-    matched = match_brightness(aligned.images[position], base.corrected, solid_brain(base) & seen)
+    matched = match_brightness(aligned.images[position], base.corrected, deep_white(base) & seen)
     displacement = deform_to_session(base.corrected, matched, near_brain(base) & seen, white_brightness(base))
     affine = base.corrected.affine
     stretched = volumes_by_jacobian_mm3(base.posteriors, base.mask, base.classes, affine, displacement)

@@ -19,7 +19,7 @@ from bids_msvol.errors import DataError
 from bids_msvol.imaging.coregistration import register_rigid, resample
 from bids_msvol.imaging.expectation import TissueExpectation
 from bids_msvol.imaging.filling import fill_lesions
-from bids_msvol.imaging.followup import match_brightness, solid_brain
+from bids_msvol.imaging.followup import deep_white, match_brightness
 from bids_msvol.imaging.gadolinium import EnhancementMap, find_enhancement
 from bids_msvol.imaging.lesion_table import CEREBRAL_WHITE
 from bids_msvol.imaging.lesions import LESION_PROBABILITY, LesionMap, segment_lesions
@@ -140,7 +140,7 @@ def view_lesions(
     enhanced = None
     if images.t1w_gd is not None:
         motion = register_rigid(images.t1w_gd, t1w, structures.mask, seed=seed)
-        enhanced = match_brightness(resample(images.t1w_gd, t1w, motion), t1w, solid_brain(structures))
+        enhanced = match_brightness(resample(images.t1w_gd, t1w, motion), t1w, deep_white(structures))
     return LesionView(
         t1w=t1w,
         contrasts={} if found is None else found.normalised,

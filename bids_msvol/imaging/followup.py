@@ -11,17 +11,24 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from bids_msvol.engines.structure_engine import StructurePosteriors
+from bids_msvol.imaging.bias import fit_bias, flat_field
 from bids_msvol.imaging.deformation import Level, deform, invert, jacobian_determinant
 from bids_msvol.imaging.grids import sample_trilinear, voxel_volume_mm3, world_points
 from bids_msvol.structures import STRUCTURES
 
-BRIGHTNESS_SIGMA_MM = 8.0
-"""Width of the Gaussian that averages the ratio of two images: shorter than the field of an array of coils, longer than
-a gyrus."""
+DEEP_MM = 2.0
+"""White matter this far from any other tissue takes part in matching the brightness. Nearer to an edge, and all through
+the cortex, brightness tells of the tissue: where sulci widen, the cortex darkens, and a field that follows it hides up
+to a third of the change."""
 
-FLAT_SHARE = 0.6
-"""Share of the brain, where brightness varies least from voxel to voxel, that takes part in matching: where an edge has
-moved, the ratio of two images tells of the tissue and not of the scanner."""
+FIELD_STIFFNESS = 0.0005
+"""Weight of the bending energy of the field in which two sessions differ, per voxel of data."""
+
+FIELD_ROUNDS = 3
+"""Fits of the field, each with outliers of the one before counting less."""
+
+OUTLIER = 4.0
+"""Deviation, in robust standard deviations, from which a voxel has no say: lesions, vessels."""
 
 RIM_MM = 6.0
 """How far around the brain the shape is compared: fluid and the inside of the skull."""
@@ -31,7 +38,7 @@ NOISE = 0.1
 from grey to white matter."""
 
 LEVELS: tuple[Level, ...] = tuple(
-    Level(size_mm, iterations, update_sigma=1.5, total_sigma=0.6, noise=NOISE)
+    Level(size_mm, iterations, update_sigma=1.0, total_sigma=0.45, noise=NOISE)
     for size_mm, iterations in ((4.0, 20), (2.0, 20), (1.0, 12))
 )
 """The sessions are aligned, so a few millimetres remain."""
@@ -39,38 +46,52 @@ LEVELS: tuple[Level, ...] = tuple(
 BRIGHTEST = 1.3
 """Brightness, as a multiple of white matter's, above which all is alike: scalp and vessels."""
 
-SOLID_SHARE = 0.95
-"""Probability of brain tissue from which a voxel takes part in matching the brightness."""
+SURE_SHARE = 0.95
+"""Probability from which a voxel is surely white matter."""
+
+WHITE_MATTER = (2, 41, 7, 46, 16)
+"""Cerebral and cerebellar white matter and brainstem, by FreeSurfer number."""
+
+LEAST_DEEP_VOXELS = 3000
+"""Fewest voxels of deep white matter from which a field is estimated."""
 
 
-def match_brightness(image: nib.Nifti1Image, reference: nib.Nifti1Image, solid: NDArray[np.bool_]) -> nib.Nifti1Image:
+def match_brightness(image: nib.Nifti1Image, reference: nib.Nifti1Image, deep: NDArray[np.bool_]) -> nib.Nifti1Image:
     """Take out of an image the smooth brightness in which it differs from an aligned reference.
 
     Parameters
     ----------
     image, reference
         T1w on one grid.
-    solid
-        (x, y, z) voxels where both show the same tissue.
+    deep
+        (x, y, z) voxels where both show the same tissue, far from any edge.
+
+    Raises
+    ------
+    ValueError
+        If there is no such voxel.
 
     References
     ----------
     Lewis and Fox 2004, NeuroImage 23:75-83 (differential bias correction).
     """
     own, other = np.asarray(image.dataobj), np.asarray(reference.dataobj)
-    used = solid & (own > 0) & (other > 0)
-    slope = ndimage.gaussian_gradient_magnitude(other, 1.0)
-    used &= slope <= np.quantile(slope[used], FLAT_SHARE)
-    ratio = np.zeros(own.shape, dtype=np.float32)
-    ratio[used] = np.log(own[used] / other[used])
-    middle = np.float32(np.median(ratio[used]))
-    # A change of tissue is no change of the scanner.
-    used &= np.abs(ratio - middle) < 4.0 * 1.4826 * np.median(np.abs(ratio[used] - middle)) + 1e-6
-    sigma = BRIGHTNESS_SIGMA_MM / np.asarray(nib.affines.voxel_sizes(image.affine))
-    weight = ndimage.gaussian_filter(used.astype(np.float32), sigma)
-    smooth = ndimage.gaussian_filter(np.where(used, ratio - middle, np.float32(0.0)), sigma)
-    field = middle + smooth / (weight + np.float32(1e-3))
-    return nib.Nifti1Image((own * np.exp(-field)).astype(np.float32), image.affine)
+    used = deep & (own > 0) & (other > 0)
+    if not used.any():
+        raise ValueError("the images show no white matter in common")
+    indices = np.argwhere(used)
+    ratio = np.log(own[used] / other[used]).astype(np.float32)
+    field = flat_field((own.shape[0], own.shape[1], own.shape[2]), nib.affines.voxel_sizes(image.affine))
+    weight = np.ones(len(ratio), dtype=np.float32)
+    level = float(np.median(ratio))
+    for _ in range(FIELD_ROUNDS):
+        field = fit_bias(field, indices, ratio - np.float32(level), weight, FIELD_STIFFNESS)
+        residual = ratio - field.log_at(indices)
+        middle = float(np.median(residual))
+        spread = 1.4826 * float(np.median(np.abs(residual - middle))) + 1e-6
+        weight = np.clip(1.0 - ((residual - middle) / (OUTLIER * spread)) ** 2, 0.0, None) ** 2
+        level = float(np.average(residual, weights=weight))
+    return nib.Nifti1Image((own * np.exp(-field.log_field() - np.float32(level))).astype(np.float32), image.affine)
 
 
 def deform_to_session(
@@ -137,9 +158,17 @@ def volumes_by_jacobian_mm3(
     return {structure.index: float(sums[classes.index(structure.index)]) for structure in STRUCTURES}
 
 
-def solid_brain(found: StructurePosteriors) -> NDArray[np.bool_]:
-    """Voxels (x, y, z) that are surely brain tissue."""
-    return _brain_probability(found) > SOLID_SHARE
+def deep_white(found: StructurePosteriors) -> NDArray[np.bool_]:
+    """Voxels (x, y, z) of white matter, with brainstem and cerebellum, far from other tissue.
+
+    Where there is none, as in a small or coarse image, all that is surely white matter.
+    """
+    columns = [found.classes.index(number) for number in WHITE_MATTER]
+    white = np.zeros(found.mask.shape, dtype=bool)
+    white[found.mask] = found.posteriors[:, columns].sum(axis=1) > SURE_SHARE
+    spacing_mm = nib.affines.voxel_sizes(found.corrected.affine)
+    deep = np.asarray(ndimage.distance_transform_edt(white, spacing_mm) > DEEP_MM)
+    return deep if np.count_nonzero(deep) >= LEAST_DEEP_VOXELS else white
 
 
 def near_brain(found: StructurePosteriors) -> NDArray[np.bool_]:
@@ -151,7 +180,7 @@ def near_brain(found: StructurePosteriors) -> NDArray[np.bool_]:
 def white_brightness(found: StructurePosteriors) -> float:
     """Median brightness of cerebral white matter on the corrected image."""
     share = found.posteriors[:, [found.classes.index(2), found.classes.index(41)]].sum(axis=1)
-    return float(np.median(np.asarray(found.corrected.dataobj)[found.mask][share > SOLID_SHARE]))
+    return float(np.median(np.asarray(found.corrected.dataobj)[found.mask][share > SURE_SHARE]))
 
 
 def _brain_probability(found: StructurePosteriors) -> NDArray[np.float32]:

@@ -179,7 +179,6 @@ def fit_mixture(
     bias: BiasField,
     mixture: Mixture | None = None,
     *,
-    known: bool = False,
     iterations: int = 30,
     tolerance: float = 2e-4,
 ) -> tuple[Mixture, BiasField]:
@@ -201,8 +200,6 @@ def fit_mixture(
         Start of the bias field.
     mixture
         Start of the mixture; from the priors if not given.
-    known
-        Whether the mixture given is to be kept, so that only the bias field is found.
     iterations, tolerance
         Stop after so many rounds, or when the mean log likelihood gains less than ``tolerance``.
 
@@ -218,8 +215,7 @@ def fit_mixture(
     thin = slice(None, None, max(1, len(values) // BIAS_VOXELS))
     for iteration in range(iterations):
         responsibilities, log_likelihood = _expect(mixture, values, priors)
-        if not known:
-            mixture = _maximise(tissues, mixture, values, responsibilities, floor)
+        mixture = _maximise(tissues, mixture, values, responsibilities, floor)
         if log_likelihood - previous < tolerance and iteration > 5:
             break
         previous = log_likelihood

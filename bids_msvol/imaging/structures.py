@@ -138,8 +138,8 @@ def segment_together(
 ) -> Iterator[Segmentation]:
     """Segment the sessions of a person with deformations of the atlas that are known, and one brightness model for all.
 
-    A model of each session's own would take part of a change of volume for a change of brightness: where sulci widen,
-    the voxels of the cortex darken.
+    A model of each session's own, or a field, would take part of a change of volume for a change of brightness: where
+    sulci widen, the voxels of the cortex darken.
 
     Parameters
     ----------
@@ -159,11 +159,10 @@ def segment_together(
         for head, mask, transform in zip(heads, near, transforms, strict=True)
     ]
     shared = _fit_samples(samples, heads[0], None)
-    for head, mask, transform, sample in zip(heads, near, transforms, samples, strict=True):
-        model = _fit_samples([sample], head, shared, known=True)
-        shown = _group_responsibilities(head, head.priors, transform, model)
+    for head, mask, transform in zip(heads, near, transforms, strict=True):
+        shown = _group_responsibilities(head, head.priors, transform, shared)
         agreement = _agreement(shown, head.groups, head.frame, transform)
-        yield _classify(head, mask, atlas, transform, model, agreement)
+        yield _classify(head, mask, atlas, transform, shared, agreement)
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,15 +257,13 @@ def _samples(
     return np.asarray(head.log_image.dataobj)[sparse], priors, np.argwhere(sparse)
 
 
-def _fit_samples(
-    samples: Sequence[_Samples], head: _Head, start: BrightnessModel | None, *, known: bool = False
-) -> BrightnessModel:
+def _fit_samples(samples: Sequence[_Samples], head: _Head, start: BrightnessModel | None) -> BrightnessModel:
     """Fit one brightness model to samples of one or more images on the grid of ``head``."""
     log_values, priors, indices = (np.concatenate(part) for part in zip(*samples, strict=True))
     x, y, z = head.seen.shape
     bias = start.bias if start else flat_field((x, y, z), nib.affines.voxel_sizes(head.log_image.affine))
     mixture = start.mixture if start else None
-    mixture, bias = fit_mixture(TISSUES, MIXED, log_values, priors, indices, bias, mixture, known=known)
+    mixture, bias = fit_mixture(TISSUES, MIXED, log_values, priors, indices, bias, mixture)
     return BrightnessModel(mixture, bias)
 
 
