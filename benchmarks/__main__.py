@@ -25,6 +25,8 @@ CLAIMS: dict[str, str] = {
     "real_lesions": "lesions of four patients against the masks of experts",
     "synthetic_lesions": "lesion load of synthetic heads, from none to 50 mL",
     "lesion_activity": "new, enlarging and stable lesions of synthetic people, and people in whom nothing changed",
+    "real_activity": "lesion activity of a real patient, and of images given twice",
+    "person_speed": "time and memory of everything for a person with two sessions",
     "speed": "time and memory of a whole session, and of the plain recipe with ANTs",
     "determinism": "two runs, the same tables",
 }

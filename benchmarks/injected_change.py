@@ -67,7 +67,8 @@ def run(options: Options) -> Findings:
     amounts = QUICK_AMOUNTS_PCT if options.quick else AMOUNTS_PCT
     repeats = QUICK_UNCHANGED if options.quick else UNCHANGED
     engine = AtlasEngine(options.load_atlas())
-    changed, unchanged = defaultdict(list), defaultdict(list)
+    changed: Found = defaultdict(list)
+    unchanged: Found = defaultdict(list)
     asymmetry: list[float] = []
     for head, image in healthy_heads(options):
         if head not in wanted:
@@ -121,15 +122,30 @@ def _pair(
 ) -> tuple[nib.Nifti1Image, nib.Nifti1Image]:
     """Two scans of a head, the second after a displacement."""
     rng = np.random.default_rng([int(seed[0].removeprefix("sub-")), *seed[1:]])
-    return _scan(image, None, rng), _scan(image, displacement, rng)
+    return rescan(image, rng, rng), rescan(image, rng, rng, displacement)
 
 
-def _scan(image: nib.Nifti1Image, displacement: nib.Nifti1Image | None, rng: np.random.Generator) -> nib.Nifti1Image:
-    """Deform and move a head in one interpolation, then add noise and a brightness field."""
-    turn = rng.standard_normal(3)
-    turn *= np.deg2rad(LARGEST_TURN_DEG) * rng.uniform(0.3, 1.0) / np.linalg.norm(turn)
-    shift = rng.standard_normal(3)
-    shift *= LARGEST_SHIFT_MM * rng.uniform(0.3, 1.0) / np.linalg.norm(shift)
+def rescan(
+    image: nib.Nifti1Image,
+    motion_rng: np.random.Generator,
+    rng: np.random.Generator,
+    displacement: nib.Nifti1Image | None = None,
+) -> nib.Nifti1Image:
+    """Deform and move a head in one interpolation, then add noise and a brightness field.
+
+    Parameters
+    ----------
+    image
+        The head.
+    motion_rng, rng
+        Chance of the movement, and of the rest; the same one, or two.
+    displacement
+        What lies at ``x`` after it was at ``x + displacement(x)`` before.
+    """
+    turn = motion_rng.standard_normal(3)
+    turn *= np.deg2rad(LARGEST_TURN_DEG) * motion_rng.uniform(0.3, 1.0) / np.linalg.norm(turn)
+    shift = motion_rng.standard_normal(3)
+    shift *= LARGEST_SHIFT_MM * motion_rng.uniform(0.3, 1.0) / np.linalg.norm(shift)
     spacing = np.asarray(nib.affines.voxel_sizes(image.affine))
     rim = np.ceil(RIM_MM / spacing).astype(int)
     shape = tuple(int(length) for length in np.asarray(image.shape) + 2 * rim)

@@ -221,7 +221,7 @@ def _score(tally: Tally, lesions: Sequence[Lesion], early: Scanned, late: Scanne
         affine=early.affine,
     )
     moving = [lesion.number for lesion in lesions if changed and lesion.course != "stable"]
-    true_change = ndimage.binary_dilation(np.isin(late.truth, moving), np.ones((3, 3, 3)))
+    true_change = ndimage.binary_dilation(np.isin(late.truth, moving), np.ones((3, 3, 3), dtype=bool))
     for record in found.records:
         if record.status != "stable":
             right = bool((_place(found, record) & true_change).any())

@@ -124,8 +124,10 @@ def on_reference(
     """Return the lesions that the program lists, on the grid of the reference, which was drawn on the contrast."""
     _, numbers = find_lesions(lesions, labels, t1w)
     listed = np.where(numbers > 0, lesions.probability, 0.0).astype(np.float32)
-    moved = np.asarray(resample(nib.Nifti1Image(listed, t1w.affine), reference, np.linalg.inv(motion)).dataobj)
-    return np.nan_to_num(moved) > LESION_PROBABILITY
+    moved = np.asarray(
+        resample(nib.Nifti1Image(listed, t1w.affine), reference, np.asarray(np.linalg.inv(motion))).dataobj
+    )
+    return np.asarray(np.nan_to_num(moved) > LESION_PROBABILITY)
 
 
 def agreement(found: NDArray[np.bool_], truth: NDArray[np.bool_], affine: NDArray[np.float64]) -> Agreement:
