@@ -57,6 +57,7 @@ METRICS: Mapping[str, Limits] = {
         "the skull was removed beforehand, so the intracranial volume counts only the fluid that was left",
     ),
     "alignment": Limits(0.7, 0.4, "below", "the sessions of the person hardly look alike after alignment"),
+    "lesions_on_t2w": Limits(None, None, "above", ""),
     "contrast_covers_pct": Limits(95.0, 50.0, "below", "the image that shows lesions covers only part of the brain"),
     "flair_ventricle_brightness": Limits(
         0.75, 0.95, "above", "the ventricles are not dark on the FLAIR, so it is no FLAIR or does not match the T1w"
@@ -202,6 +203,9 @@ def judge_contrast(
         else metric
         for metric in judged
     ]
+    if name == "T2w":
+        reason = "there is no FLAIR, so lesions were found on T2w, where many of those found are none"
+        withheld.append(QualityMetric("lesions_on_t2w", 1.0, "warn", reason))
     return tuple(withheld), usable
 
 

@@ -30,6 +30,7 @@ METRIC_NAMES: Mapping[str, str] = {
     "working_voxel_size_mm": "Voxel size during measurement (mm)",
     "etiv_mm3": f"{describe_structure(ETIV_NAME)} (mm³)",
     "whole_brain_mm3": "Whole brain (mm³)",
+    "lesions_on_t2w": "Lesions found on T2w for want of a FLAIR",
     "contrast_covers_pct": "Part of the head that the lesion image covers (%)",
     "flair_ventricle_brightness": "Ventricles on FLAIR (white matter is 1)",
     "t2w_ventricle_brightness": "Ventricles on T2w (white matter is 1)",
