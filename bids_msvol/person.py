@@ -127,7 +127,7 @@ def measure_person(
     del base  # its posteriors are the largest thing in memory
     views = [within_anatomy(view, one) for view, one in zip(views, anatomy, strict=True)]
     compared = _pairs(len(sessions))
-    activity = compare_views(views, anatomy, expected, compared)
+    activity, reasons = compare_views(views, anatomy, expected, compared)
     lesions, became = describe_lesions(views, anatomy, activity)
     for position, view in enumerate(views):
         enhancement = find_enhancing(sessions[position], view, anatomy[position], expected)
@@ -135,9 +135,7 @@ def measure_person(
     return PersonMeasurement(
         tuple(measured),
         tuple(
-            replace(
-                pair, activity=became.get(which), no_activity="" if which in became else _not_compared(views, which)
-            )
+            replace(pair, activity=became.get(which), no_activity=reasons.get(which, ""))
             for which, pair in zip(compared, pairs, strict=True)
         ),
     )
@@ -352,13 +350,6 @@ def _describe_followed(
 def _pairs(count: int) -> list[tuple[int, int]]:
     """Each session with the next, and the first with each later one."""
     return sorted({*itertools.pairwise(range(count)), *((0, later) for later in range(1, count))})
-
-
-def _not_compared(views: Sequence[LesionView], pair: tuple[int, int]) -> str:
-    for position in pair:
-        if views[position].lesions is None:
-            return views[position].reason
-    return "the two sessions have no FLAIR, and no T2w, in common"
 
 
 def _days(before: Session, after: Session) -> float | None:

@@ -24,8 +24,8 @@ def compare_views(
     anatomy: Sequence[Anatomy],
     expected: TissueExpectation,
     pairs: Sequence[tuple[int, int]],
-) -> dict[tuple[int, int], ActivityMap]:
-    """Compare the lesions of pairs of sessions; pairs without a contrast in common are left out.
+) -> tuple[dict[tuple[int, int], ActivityMap], dict[tuple[int, int], str]]:
+    """Compare the lesions of pairs of sessions.
 
     Parameters
     ----------
@@ -35,22 +35,34 @@ def compare_views(
         What the atlas expects.
     pairs
         Positions of earlier and later session.
+
+    Returns
+    -------
+    activity
+        The comparisons.
+    reasons
+        Why the other pairs could not be compared.
     """
     white = expected.white_matter()
-    result = {}
+    activity: dict[tuple[int, int], ActivityMap] = {}
+    reasons: dict[tuple[int, int], str] = {}
     for first, last in pairs:
         before, after = views[first].lesions, views[last].lesions
-        if before is None or after is None or not set(before.normalised) & set(after.normalised):
+        if before is None or after is None:
+            reasons[first, last] = views[first if before is None else last].reason
             continue
-        result[first, last] = compare_lesions(
-            before,
-            after,
-            white_matter=white,
-            fluid_before=anatomy[first].fluid,
-            fluid_after=anatomy[last].fluid,
-            affine=views[first].t1w.affine,
-        )
-    return result
+        try:
+            activity[first, last] = compare_lesions(
+                before,
+                after,
+                white_matter=white,
+                fluid_before=anatomy[first].fluid,
+                fluid_after=anatomy[last].fluid,
+                affine=views[first].t1w.affine,
+            )
+        except ValueError as error:
+            reasons[first, last] = str(error)
+    return activity, reasons
 
 
 def describe_lesions(

@@ -33,6 +33,9 @@ LEAST_SHARE_INSIDE = 0.8
 BEYOND_MM = 2.0
 """Distance from the measured structures up to which there are lesions."""
 
+LEAST_WHITE_SEEN = 0.3
+"""Share of the white matter that an image after contrast agent must show to be of use."""
+
 LATERAL_VENTRICLES = (4, 43)
 
 
@@ -140,7 +143,10 @@ def view_lesions(
     enhanced = None
     if images.t1w_gd is not None:
         motion = register_rigid(images.t1w_gd, t1w, structures.mask, seed=seed)
-        enhanced = match_brightness(resample(images.t1w_gd, t1w, motion), t1w, deep_white(structures))
+        resampled = resample(images.t1w_gd, t1w, motion)
+        deep = deep_white(structures)
+        if np.isfinite(np.asarray(resampled.dataobj)[deep]).mean() >= LEAST_WHITE_SEEN:
+            enhanced = match_brightness(resampled, t1w, deep)
     return LesionView(
         t1w=t1w,
         contrasts={} if found is None else found.normalised,

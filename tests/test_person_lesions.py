@@ -16,10 +16,15 @@ from bids_msvol.bids.records import Scan, Session
 from bids_msvol.bids.session_images import SessionImages
 from bids_msvol.config import Config
 from bids_msvol.errors import DataError
+from bids_msvol.imaging.expectation import TissueExpectation
 from bids_msvol.imaging.grids import world_points
+from bids_msvol.imaging.lesions import LesionMap
+from bids_msvol.imaging.normal_tissue import NORMAL_TISSUES
 from bids_msvol.measurement import PersonMeasurement, SessionMeasurement
 from bids_msvol.person import measure_person
+from bids_msvol.person_lesions import compare_views
 from bids_msvol.session import measure_session
+from bids_msvol.session_lesions import Anatomy, LesionView, within_anatomy
 from tests.fake_engine import FakeEngine, made_up_head
 from tests.imaging.phantoms import rigid
 from tests.imaging.toyhead import AFFINE, SHAPE, toy_labels
@@ -159,3 +164,39 @@ def test_mask_beside_the_head_is_refused() -> None:
     given = GivenMask(nib.Nifti1Image(corner, head.affine), "T1w", "wrong.nii")
     with pytest.raises(DataError, match=r"wrong.nii: lies outside the head"):
         measure_session(session("a"), SessionImages(head, lesion_mask=given), CONFIG, FakeEngine())
+
+
+def test_pairs_that_cannot_be_compared_say_why() -> None:
+    """A session without FLAIR, and two sessions without a contrast in common, have no activity but a reason."""
+    grid = nib.Nifti1Image(np.ones((8, 8, 8), np.float32), np.eye(4))
+    nowhere = np.zeros((8, 8, 8), bool)
+    expected = TissueExpectation(
+        nowhere, np.zeros((0, len(NORMAL_TISSUES)), np.float32), *([np.zeros(0, np.float32)] * 4)
+    )
+    anatomy = [Anatomy(np.zeros((8, 8, 8), np.int16), np.zeros((8, 8, 8), np.float32))] * 3
+    unseen = LesionView(grid, {}, None, None, "", False, "there is no FLAIR and no T2w image", (), ())
+    shown = [
+        replace(unseen, lesions=LesionMap(np.asarray(grid.dataobj), nowhere, ~nowhere, {name: grid}, ()), reason="")
+        for name in ("FLAIR", "T2w")
+    ]
+    activity, reasons = compare_views([unseen, *shown], anatomy, expected, [(0, 1), (1, 2)])
+    assert activity == {}
+    assert reasons[0, 1] == "there is no FLAIR and no T2w image"
+    assert "share none of the contrasts" in reasons[1, 2]
+
+
+def test_lesions_beyond_the_brain_are_left_out() -> None:
+    """What lies in the cord, below the measured structures, is no lesion of the brain; a given mask stays as it is."""
+    grid = nib.Nifti1Image(np.ones((8, 8, 20), np.float32), np.eye(4))
+    labels = np.zeros((8, 8, 20), np.int16)
+    labels[:, :, 10:] = 16
+    mask = np.zeros((8, 8, 20), bool)
+    mask[4, 4, 2:16] = True
+    lesions = LesionMap(mask.astype(np.float32), mask, np.ones_like(mask), {"FLAIR": grid}, ())
+    view = LesionView(grid, {}, None, lesions, "FLAIR", False, "", (), ())
+    anatomy = Anatomy(labels, np.zeros((8, 8, 20), np.float32))
+    kept = within_anatomy(view, anatomy).lesions
+    assert kept is not None
+    assert np.flatnonzero(kept.mask[4, 4]).tolist() == list(range(8, 16))
+    assert kept.probability[4, 4, 2] == 0.0
+    assert within_anatomy(replace(view, given=True), anatomy).lesions is lesions
