@@ -104,8 +104,8 @@ def segment(
     seen
         (x, y, z) voxels inside the field of view; all of them if not given.
     """
-    head = _Head.prepare(image, atlas, skull_stripped, seen)
-    frame, groups = head.frame, head.groups
+    head = _Head.prepare(image, _Maps.of(atlas), skull_stripped, seen)
+    frame, groups = head.frame, head.maps.groups
     transform = TemplateTransform(affine)
     model: BrightnessModel | None = None
     for blur_mm, stride, schedule in (
@@ -114,7 +114,8 @@ def segment(
         (0.0, 2, (Level(2.0, 15),)),
     ):
         blur = blur_mm / frame.spacing_mm
-        maps = ndimage.gaussian_filter(head.priors, (blur, blur, blur, 0.0)) if blur_mm else head.priors
+        priors = head.maps.priors
+        maps = ndimage.gaussian_filter(priors, (blur, blur, blur, 0.0)) if blur_mm else priors
         model = _fit(head, head.near(transform, MARGIN_MM), maps, transform, model, stride)
         shown = _group_responsibilities(head, maps, transform, model)
         levels = [level for level in schedule if level.voxel_size_mm >= frame.spacing_mm] or [
@@ -124,7 +125,7 @@ def segment(
         transform = TemplateTransform(affine, invert(inverse), inverse)
     agreement = _agreement(shown, groups, frame, transform)
     near = head.near(transform, FINAL_MARGIN_MM)
-    model = _fit(head, near, head.priors, transform, model, 2)
+    model = _fit(head, near, head.maps.priors, transform, model, 2)
     return _classify(head, near, atlas, transform, model, agreement)
 
 
@@ -152,17 +153,46 @@ def segment_together(
     seen
         For each session, (x, y, z) voxels inside its field of view.
     """
-    heads = [_Head.prepare(image, atlas, skull_stripped, visible) for image, visible in zip(images, seen, strict=True)]
+    maps = _Maps.of(atlas)
+    heads = [_Head.prepare(image, maps, skull_stripped, visible) for image, visible in zip(images, seen, strict=True)]
     near = [head.near(transform, FINAL_MARGIN_MM) for head, transform in zip(heads, transforms, strict=True)]
     samples = [
-        _samples(head, mask, head.priors, transform, 2)
+        _samples(head, mask, maps.priors, transform, 2)
         for head, mask, transform in zip(heads, near, transforms, strict=True)
     ]
     shared = _fit_samples(samples, heads[0], None)
     for head, mask, transform in zip(heads, near, transforms, strict=True):
-        shown = _group_responsibilities(head, head.priors, transform, shared)
-        agreement = _agreement(shown, head.groups, head.frame, transform)
+        shown = _group_responsibilities(head, maps.priors, transform, shared)
+        agreement = _agreement(shown, maps.groups, maps.frame, transform)
         yield _classify(head, mask, atlas, transform, shared, agreement)
+
+
+@dataclass(frozen=True, eq=False)
+class _Maps:
+    """The atlas around the cavity.
+
+    Attributes
+    ----------
+    frame
+        Grid of the others.
+    priors, groups
+        (x, y, z, tissue) and (x, y, z, channel of the deformable registration).
+    cavity_distance_mm
+        (x, y, z) distance to the cavity.
+    """
+
+    frame: Frame
+    priors: NDArray[np.float32]
+    groups: NDArray[np.float32]
+    cavity_distance_mm: NDArray[np.float32]
+
+    @staticmethod
+    def of(atlas: HeadAtlas) -> _Maps:
+        frame = Frame.around_cavity(atlas, MARGIN_MM)
+        priors = frame.crop(tissue_maps(atlas))
+        groups = np.stack([priors[..., tissue_indices(group)].sum(axis=-1) for group in GROUPS], axis=-1)
+        distance_mm = ndimage.distance_transform_edt(groups[..., OUTSIDE] > 0.9, frame.spacing_mm)
+        return _Maps(frame, priors, groups, np.asarray(distance_mm, dtype=np.float32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,48 +205,36 @@ class _Head:
         T1w and its logarithm.
     seen, valid
         (x, y, z) voxels inside the field of view; those that also show something.
-    frame
-        Grid of ``priors`` and ``groups``.
-    priors, groups
-        (x, y, z, tissue) and (x, y, z, channel of the deformable registration).
-    cavity_distance_mm
-        (x, y, z) distance to the cavity on the frame.
+    maps
+        The atlas.
     """
 
     image: nib.Nifti1Image
     log_image: nib.Nifti1Image
     seen: NDArray[np.bool_]
     valid: NDArray[np.bool_]
-    frame: Frame
-    priors: NDArray[np.float32]
-    groups: NDArray[np.float32]
-    cavity_distance_mm: NDArray[np.float32]
+    maps: _Maps
+
+    @property
+    def frame(self) -> Frame:
+        """Grid of the atlas."""
+        return self.maps.frame
 
     @staticmethod
-    def prepare(
-        image: nib.Nifti1Image, atlas: HeadAtlas, skull_stripped: bool, seen: NDArray[np.bool_] | None
-    ) -> _Head:
+    def prepare(image: nib.Nifti1Image, maps: _Maps, skull_stripped: bool, seen: NDArray[np.bool_] | None) -> _Head:
         data = np.asarray(image.dataobj)
         seen = np.ones(data.shape, dtype=bool) if seen is None else seen
-        frame = Frame.around_cavity(atlas, MARGIN_MM)
-        priors = frame.crop(tissue_maps(atlas))
-        groups = np.stack([priors[..., tissue_indices(group)].sum(axis=-1) for group in GROUPS], axis=-1)
         return _Head(
             image=image,
             log_image=nib.Nifti1Image(np.log(_positive(data, skull_stripped)), image.affine),
             seen=seen,
             valid=seen & (data > 0) if skull_stripped else seen,
-            frame=frame,
-            priors=priors,
-            groups=groups,
-            cavity_distance_mm=np.asarray(
-                ndimage.distance_transform_edt(groups[..., OUTSIDE] > 0.9, frame.spacing_mm), dtype=np.float32
-            ),
+            maps=maps,
         )
 
     def near(self, transform: TemplateTransform, margin_mm: float) -> NDArray[np.bool_]:
         """Voxels of the image within a margin of the deformed intracranial cavity, to the nearest two voxels."""
-        allowed = (self.cavity_distance_mm < margin_mm).astype(np.float32)
+        allowed = (self.maps.cavity_distance_mm < margin_mm).astype(np.float32)
         shape = self.log_image.shape
         sparse = np.zeros(shape, dtype=bool)
         sparse[::2, ::2, ::2] = True
@@ -275,7 +293,7 @@ def _group_responsibilities(
     Far from the cavity everything is outside, whatever its brightness.
     """
     frame, log_image = head.frame, head.log_image
-    near = head.cavity_distance_mm < MARGIN_MM
+    near = head.maps.cavity_distance_mm < MARGIN_MM
     points = world_points(near, frame.affine)
     matrix = (np.linalg.inv(log_image.affine) @ transform.affine).astype(np.float32)
     located = points @ matrix[:3, :3].T + matrix[:3, 3]
