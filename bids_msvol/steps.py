@@ -8,6 +8,7 @@ A step's address is a digest of everything that decides its result: the step's n
 from __future__ import annotations
 
 import contextlib
+import copyreg
 import hashlib
 import json
 import logging
@@ -17,7 +18,10 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Generic, TypeVar
+
+if TYPE_CHECKING:
+    import nibabel as nib
 
 _logger = logging.getLogger(__name__)
 
@@ -166,11 +170,26 @@ class _Digested:
         return self.stream.write(content)
 
 
+def _image_pickler(stream: _Digested) -> pickle.Pickler:
+    """Return a pickler that takes an image for its array and affine: nibabel would hold a copy of each in memory."""
+    import nibabel as nib
+
+    pickler = pickle.Pickler(stream, protocol=pickle.HIGHEST_PROTOCOL)
+    pickler.dispatch_table = {**copyreg.dispatch_table, nib.Nifti1Image: _reduce_image}
+    return pickler
+
+
+def _reduce_image(image: nib.Nifti1Image) -> tuple[Any, ...]:
+    import numpy as np
+
+    return type(image), (np.asanyarray(image.dataobj), image.affine)
+
+
 def _store(path: Path, address: str, value: object) -> None:
     with _atomic(path) as temporary, temporary.open("wb") as stream:
         stream.write(bytes(_DIGEST_BYTES))
         payload = _Digested(stream)
-        pickle.dump((address, value), payload, protocol=pickle.HIGHEST_PROTOCOL)
+        _image_pickler(payload).dump((address, value))
         stream.seek(0)
         stream.write(payload.digest.digest())
 

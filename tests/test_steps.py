@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import shutil
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from bids_msvol.steps import StepCache, file_digest, is_current, step_address, write_record
@@ -147,3 +150,28 @@ def test_file_digest(tmp_path: Path) -> None:
     """The digest is SHA-256 of the content."""
     (tmp_path / "f").write_bytes(b"abc")
     assert file_digest(tmp_path / "f") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_images_come_back_as_they_were(tmp_path: Path) -> None:
+    """Array, its type and the affine of an image survive, alone and within other results."""
+    data = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    image = nib.Nifti1Image(data, np.diag([2.0, 3.0, 4.0, 1.0]))
+    stored = {"images": (image, nib.Nifti1Image(data.astype(np.float32), np.eye(4)))}
+    for reused in (False, True):
+        result = StepCache(tmp_path, "1").run("images", lambda: stored, key={})
+        assert result.reused is reused
+        first, second = result.value["images"]
+        assert np.array_equal(np.asarray(first.dataobj), data)
+        assert np.asarray(first.dataobj).dtype == np.int16
+        assert np.array_equal(first.affine, image.affine)
+        assert np.asarray(second.dataobj).dtype == np.float32
+
+
+def test_storing_images_makes_no_copies(tmp_path: Path) -> None:
+    """While images are stored, hardly more memory is held than before."""
+    images = [nib.Nifti1Image(np.full((64, 64, 64), float(number), np.float32), np.eye(4)) for number in range(20)]
+    tracemalloc.start()
+    StepCache(tmp_path, "1").run("images", lambda: images, key={})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5 * 64**3 * 4
