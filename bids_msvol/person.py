@@ -30,7 +30,7 @@ from bids_msvol.imaging.followup import (
 )
 from bids_msvol.imaging.grids import conform
 from bids_msvol.imaging.quality import judge_pair, voxel_metrics, worst_verdict
-from bids_msvol.measurement import PairMeasurement, PersonMeasurement, SessionMeasurement
+from bids_msvol.measurement import PairActivity, PairMeasurement, PersonMeasurement, SessionMeasurement
 from bids_msvol.person_lesions import compare_views, describe_lesions
 from bids_msvol.protocols import protocol_differences
 from bids_msvol.session import add_lesions, describe_session, measure_session, structure_sums_mm3
@@ -135,7 +135,7 @@ def measure_person(
     return PersonMeasurement(
         tuple(measured),
         tuple(
-            replace(pair, activity=became.get(which), no_activity=reasons.get(which, ""))
+            _with_activity(pair, became.get(which), reasons.get(which, ""), [measured[position] for position in which])
             for which, pair in zip(compared, pairs, strict=True)
         ),
     )
@@ -350,6 +350,16 @@ def _describe_followed(
 def _pairs(count: int) -> list[tuple[int, int]]:
     """Each session with the next, and the first with each later one."""
     return sorted({*itertools.pairwise(range(count)), *((0, later) for later in range(1, count))})
+
+
+def _with_activity(
+    pair: PairMeasurement, activity: PairActivity | None, reason: str, visits: Sequence[SessionMeasurement]
+) -> PairMeasurement:
+    """Add what became of the lesions, unless those of either visit are not to be believed."""
+    unbelieved = [visit.no_lesions for visit in visits if visit.lesions is None]
+    if unbelieved:
+        return replace(pair, no_activity=unbelieved[0])
+    return replace(pair, activity=activity, no_activity=reason)
 
 
 def _days(before: Session, after: Session) -> float | None:

@@ -32,6 +32,10 @@ from bids_msvol.session_lesions import (
 )
 from bids_msvol.structures import STRUCTURES, SUMS
 
+BARRIERS = ("cnr_gm_wm", "bias_range_pct", "prior_agreement", "jacobian_min", "mean_displacement_mm")
+"""Quality metrics of the structures whose failure leaves no lesions to be believed: they rest on the deformed atlas and
+on the corrected T1w."""
+
 
 def measure_session(
     session: Session, images: SessionImages, config: Config, engine: StructureEngine | None = None
@@ -96,6 +100,9 @@ def add_lesions(
     config
         Whether lesions were filled.
     """
+    barred = [metric.reason for metric in measured.quality if metric.verdict == "fail" and metric.name in BARRIERS]
+    if barred and lesions is not None and not lesions.given:
+        lesions, view = None, replace(view, reason=f"the structures could not be measured: {'; '.join(barred)}")
     filling = (
         "Lesions were given the brightness of the normal white matter around them before structures were measured "
         "(Chard 2010; Battaglini 2012)."

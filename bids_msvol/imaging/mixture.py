@@ -179,6 +179,7 @@ def fit_mixture(
     bias: BiasField,
     mixture: Mixture | None = None,
     *,
+    hold: float = 0.0,
     iterations: int = 30,
     tolerance: float = 2e-4,
 ) -> tuple[Mixture, BiasField]:
@@ -200,6 +201,9 @@ def fit_mixture(
         Start of the bias field.
     mixture
         Start of the mixture; from the priors if not given.
+    hold
+        Weight, relative to that of tissue, with which voxels without tissue of the field's ask for a field of one.
+        Without it the field is free there, and may run away in front of a brain that has lost much.
     iterations, tolerance
         Stop after so many rounds, or when the mean log likelihood gains less than ``tolerance``.
 
@@ -220,7 +224,7 @@ def fit_mixture(
             break
         previous = log_likelihood
         if iteration % 2 == 0:
-            bias = _update_bias(tissues, mixture, responsibilities[thin], log_values[thin], indices[thin], bias)
+            bias = _update_bias(tissues, mixture, responsibilities[thin], log_values[thin], indices[thin], bias, hold)
             values = np.exp(log_values - bias.log_at(indices))
     return mixture, bias
 
@@ -274,6 +278,7 @@ def _update_bias(
     log_values: NDArray[np.float32],
     indices: NDArray[np.integer],
     bias: BiasField,
+    hold: float,
 ) -> BiasField:
     used = np.array([tissues[owner].in_bias for owner in mixture.owner])
     # The variance of the log is the relative variance.
@@ -284,4 +289,9 @@ def _update_bias(
         weight + np.float32(1e-12)
     )
     present = weight > 1e-3 * float(weight.max())
-    return fit_bias(bias, indices[present], log_values[present] - expected[present], weight[present])
+    ratio = log_values - expected
+    if hold > 0.0:
+        level = np.float32(np.average(ratio[present], weights=weight[present]))
+        held = np.float32(hold * float(weight[present].mean()))
+        return fit_bias(bias, indices, np.where(present, ratio, level), np.where(present, weight, held))
+    return fit_bias(bias, indices[present], ratio[present], weight[present])

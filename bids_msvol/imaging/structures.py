@@ -86,6 +86,7 @@ def segment(
     *,
     skull_stripped: bool = False,
     seen: NDArray[np.bool_] | None = None,
+    hold: float = 0.0,
 ) -> Segmentation:
     """Segment a T1w image into the classes of the atlas.
 
@@ -103,6 +104,8 @@ def segment(
         Whether everything outside the brain was set to zero.
     seen
         (x, y, z) voxels inside the field of view; all of them if not given.
+    hold
+        How firmly the brightness field is held where there is no tissue; see `fit_mixture`.
     """
     head = _Head.prepare(image, _Maps.of(atlas), skull_stripped, seen)
     frame, groups = head.frame, head.maps.groups
@@ -116,7 +119,7 @@ def segment(
         blur = blur_mm / frame.spacing_mm
         priors = head.maps.priors
         maps = ndimage.gaussian_filter(priors, (blur, blur, blur, 0.0)) if blur_mm else priors
-        model = _fit(head, head.near(transform, MARGIN_MM), maps, transform, model, stride)
+        model = _fit(head, head.near(transform, MARGIN_MM), maps, transform, model, stride, hold)
         shown = _group_responsibilities(head, maps, transform, model)
         levels = [level for level in schedule if level.voxel_size_mm >= frame.spacing_mm] or [
             Level(frame.spacing_mm, schedule[-1].iterations)
@@ -125,7 +128,7 @@ def segment(
         transform = TemplateTransform(affine, invert(inverse), inverse)
     agreement = _agreement(shown, groups, frame, transform)
     near = head.near(transform, FINAL_MARGIN_MM)
-    model = _fit(head, near, head.maps.priors, transform, model, 2)
+    model = _fit(head, near, head.maps.priors, transform, model, 2, hold)
     return _classify(head, near, atlas, transform, model, agreement)
 
 
@@ -136,6 +139,7 @@ def segment_together(
     *,
     skull_stripped: bool = False,
     seen: Sequence[NDArray[np.bool_]],
+    hold: float = 0.0,
 ) -> Iterator[Segmentation]:
     """Segment the sessions of a person with deformations of the atlas that are known, and one brightness model for all.
 
@@ -146,7 +150,7 @@ def segment_together(
     ----------
     images
         T1w of each session on one grid, matched in brightness.
-    atlas, skull_stripped
+    atlas, skull_stripped, hold
         As for `segment`.
     transforms
         Between the template and each image.
@@ -160,7 +164,7 @@ def segment_together(
         _samples(head, mask, maps.priors, transform, 2)
         for head, mask, transform in zip(heads, near, transforms, strict=True)
     ]
-    shared = _fit_samples(samples, heads[0], None)
+    shared = _fit_samples(samples, heads[0], None, hold)
     for head, mask, transform in zip(heads, near, transforms, strict=True):
         shown = _group_responsibilities(head, maps.priors, transform, shared)
         agreement = _agreement(shown, maps.groups, maps.frame, transform)
@@ -260,8 +264,9 @@ def _fit(
     transform: TemplateTransform,
     start: BrightnessModel | None,
     stride: int,
+    hold: float,
 ) -> BrightnessModel:
-    return _fit_samples([_samples(head, mask, maps, transform, stride)], head, start)
+    return _fit_samples([_samples(head, mask, maps, transform, stride)], head, start, hold)
 
 
 def _samples(
@@ -275,13 +280,15 @@ def _samples(
     return np.asarray(head.log_image.dataobj)[sparse], priors, np.argwhere(sparse)
 
 
-def _fit_samples(samples: Sequence[_Samples], head: _Head, start: BrightnessModel | None) -> BrightnessModel:
+def _fit_samples(
+    samples: Sequence[_Samples], head: _Head, start: BrightnessModel | None, hold: float
+) -> BrightnessModel:
     """Fit one brightness model to samples of one or more images on the grid of ``head``."""
     log_values, priors, indices = (np.concatenate(part) for part in zip(*samples, strict=True))
     x, y, z = head.seen.shape
     bias = start.bias if start else flat_field((x, y, z), nib.affines.voxel_sizes(head.log_image.affine))
     mixture = start.mixture if start else None
-    mixture, bias = fit_mixture(TISSUES, MIXED, log_values, priors, indices, bias, mixture)
+    mixture, bias = fit_mixture(TISSUES, MIXED, log_values, priors, indices, bias, mixture, hold=hold)
     return BrightnessModel(mixture, bias)
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import nibabel as nib
@@ -14,7 +14,7 @@ import pytest
 from bids_msvol.atlas.head import TEMPLATE_SPACE
 from bids_msvol.atlas.labels import BRAIN, CLASSES, SOFT_TISSUE
 from bids_msvol.engines import atlas_engine
-from bids_msvol.engines.atlas_engine import POINT_SPACING_MM, AtlasEngine
+from bids_msvol.engines.atlas_engine import HELD, POINT_SPACING_MM, AtlasEngine
 from bids_msvol.engines.structure_engine import StructurePosteriors
 from bids_msvol.imaging.registration import TemplateTransform
 from bids_msvol.imaging.structures import Segmentation
@@ -32,6 +32,8 @@ class Calls:
     mask: nib.Nifti1Image | None = None
     seed: int | None = None
     segmented: dict[str, Any] = field(default_factory=dict)
+    holds: list[float] = field(default_factory=list)
+    bias_range_pct: float = 40.0
 
 
 @pytest.fixture
@@ -51,20 +53,28 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
             mask if seen is None else seen, mask, CLASSES, posteriors, model, transform, image, prior_agreement=0.8
         )
 
-    def segment(image: nib.Nifti1Image, atlas: Any, affine: Any, *, skull_stripped: bool, seen: Any) -> Segmentation:
+    def segment(
+        image: nib.Nifti1Image, atlas: Any, affine: Any, *, skull_stripped: bool, seen: Any, hold: float = 0.0
+    ) -> Segmentation:
         noted.segmented = {"atlas": atlas, "affine": affine, "skull_stripped": skull_stripped, "seen": seen}
+        noted.holds.append(hold)
         return found(image, TemplateTransform(affine), seen)
 
     def segment_together(
-        images: Any, atlas: Any, transforms: Any, *, skull_stripped: bool, seen: Any
+        images: Any, atlas: Any, transforms: Any, *, skull_stripped: bool, seen: Any, hold: float
     ) -> Iterator[Segmentation]:
         noted.segmented = {"atlas": atlas, "skull_stripped": skull_stripped, "seen": seen}
+        noted.holds.append(hold)
         yield from (found(*one) for one in zip(images, transforms, seen, strict=True))
 
     monkeypatch.setattr(atlas_engine, "register_affine", register)
     monkeypatch.setattr(atlas_engine, "segment", segment)
     monkeypatch.setattr(atlas_engine, "segment_together", segment_together)
-    monkeypatch.setattr(atlas_engine, "diagnose", lambda found: {"prior_agreement": found.prior_agreement})
+
+    def diagnose(found: Segmentation) -> dict[str, float]:
+        return {"prior_agreement": found.prior_agreement, "bias_range_pct": noted.bias_range_pct}
+
+    monkeypatch.setattr(atlas_engine, "diagnose", diagnose)
     return noted
 
 
@@ -91,6 +101,20 @@ def test_template_is_of_the_image_s_kind(calls: Calls, skull_stripped: bool) -> 
     assert ("brain-only" in found.sentences[0]) is skull_stripped
 
 
+@pytest.mark.parametrize(("bias_range_pct", "holds"), [(149.0, [0.0, 0.0]), (151.0, [0.0, 0.01, 0.01])])
+def test_field_that_runs_away_is_held(calls: Calls, bias_range_pct: float, holds: list[float]) -> None:
+    """Where the brightness field is beyond belief the image is segmented again with the field held; so are visits."""
+    calls.bias_range_pct = bias_range_pct
+    engine = AtlasEngine(toy_atlas())
+    base = engine(image(skull_stripped=False), seed=3)
+    grid = nib.affines.from_matvec(np.eye(3) * 2.0, [-40.0, -40.0, -40.0])
+    still = nib.Nifti1Image(np.zeros((40, 40, 40, 3), np.float32), grid)
+    base = replace(base, to_template=TemplateTransform(AFFINE, still, still))
+    list(engine.follow([image(skull_stripped=False)], base, [still], [np.ones(SHAPE, bool)]))
+    assert calls.holds == holds
+    assert any("held at one" in sentence for sentence in base.sentences) is (len(holds) == 3)
+
+
 def test_alignment_looks_at_the_cavity_and_its_surroundings(calls: Calls) -> None:
     """The mask of the registration covers the cavity and the skull, but not the whole head."""
     found = AtlasEngine(toy_atlas()).align(image(skull_stripped=False), seed=3)
@@ -114,7 +138,7 @@ def test_results_are_handed_on(calls: Calls) -> None:
     assert np.array_equal(found.to_template.affine, AFFINE)
     assert found.classes == CLASSES
     assert found.template_space == TEMPLATE_SPACE
-    assert found.diagnostics == {"prior_agreement": 0.8, "skull_present": 1.0}
+    assert found.diagnostics == {"prior_agreement": 0.8, "bias_range_pct": 40.0, "skull_present": 1.0, "bias_held": 0.0}
 
 
 def test_known_alignment_is_not_searched_again(calls: Calls) -> None:
@@ -148,7 +172,7 @@ def test_sessions_follow_the_mean_image(calls: Calls) -> None:
         to_template=TemplateTransform(AFFINE, still, still),
         template_space=TEMPLATE_SPACE,
         skull_stripped=True,
-        diagnostics={},
+        diagnostics={HELD: 0.0},
         sentences=("The mean was segmented.",),
     )
     seen = [np.zeros(SHAPE, bool), np.ones(SHAPE, bool)]
@@ -163,7 +187,7 @@ def test_sessions_follow_the_mean_image(calls: Calls) -> None:
         assert one.to_template.subject_to_template(points) == pytest.approx(expected, abs=1e-3)
         assert one.sentences == base.sentences
         assert one.skull_stripped is True
-        assert one.diagnostics == {"prior_agreement": 0.8, "skull_present": 0.0}
+        assert one.diagnostics == {"prior_agreement": 0.8, "bias_range_pct": 40.0, "skull_present": 0.0, "bias_held": 0.0}
 
 
 def test_every_step_is_told_with_its_source(calls: Calls) -> None:

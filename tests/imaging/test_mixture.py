@@ -139,3 +139,31 @@ def test_density_is_a_density() -> None:
     assert np.trapezoid(mixture.density(values, 0), values) == pytest.approx(0.3, rel=1e-3)
     assert mixture.tissue_means() == pytest.approx([71.0])
     assert mixture.tissue_variances() == pytest.approx([0.3 * 16 + 0.7 * 25 + 0.3 * 0.7 * 30**2])
+
+
+def test_field_is_held_where_there_is_no_tissue() -> None:
+    """Beside tissue whose field rises, the field without hold goes on rising, and with it stays within the tissue's."""
+    shape = (60, 10, 10)
+    x = np.indices(shape)[0]
+    tissue = x < 25
+    rng = np.random.default_rng(3)
+    field = np.where(tissue, 0.02 * (x - 12), 0.0)
+    values = np.where(tissue, 1.0, 0.02) * np.exp(field + rng.normal(0.0, 0.03, shape))
+    shares = np.stack([tissue, ~tissue], axis=-1).astype(np.float32).reshape(-1, 2)
+    indices = np.argwhere(np.ones(shape, bool))
+    beyond = {}
+    for hold in (0.0, 0.01):
+        _, bias = fit_mixture(
+            (WHITE, Tissue("air", (0,), "air")),
+            (),
+            np.log(values.ravel()).astype(np.float32),
+            uncertain(shares),
+            indices,
+            flat_field(shape, (4.0, 4.0, 4.0)),
+            hold=hold,
+        )
+        found = bias.log_field()
+        beyond[hold] = float(np.abs(found[30:]).max())
+        assert np.abs((found - found[tissue].mean() - field)[tissue]).mean() < 0.05
+    assert beyond[0.01] < 0.7 * beyond[0.0]
+    assert beyond[0.01] < 0.26
