@@ -21,6 +21,7 @@ from bids_msvol.demo.scanner import draw_head, place_scan, sample_labels, scan
 from bids_msvol.imaging.activity import ActivityMap, LesionChange, compare_lesions
 from bids_msvol.imaging.bias import fit_bias, flat_field
 from bids_msvol.imaging.coregistration import resample
+from bids_msvol.imaging.instances import CONNECTED
 from bids_msvol.imaging.lesions import LesionMap
 from bids_msvol.structures import STRUCTURES
 
@@ -221,7 +222,7 @@ def _score(tally: Tally, lesions: Sequence[Lesion], early: Scanned, late: Scanne
         affine=early.affine,
     )
     moving = [lesion.number for lesion in lesions if changed and lesion.course != "stable"]
-    true_change = ndimage.binary_dilation(np.isin(late.truth, moving), np.ones((3, 3, 3), dtype=bool))
+    true_change = ndimage.binary_dilation(np.isin(late.truth, moving), CONNECTED)
     for record in found.records:
         if record.status != "stable":
             right = bool((_place(found, record) & true_change).any())

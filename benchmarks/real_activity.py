@@ -21,6 +21,7 @@ from bids_msvol.config import DEFAULT_SEED, Config
 from bids_msvol.engines.atlas_engine import AtlasEngine
 from bids_msvol.imaging.coregistration import resample
 from bids_msvol.imaging.grids import voxel_volume_mm3
+from bids_msvol.imaging.instances import CONNECTED
 from bids_msvol.measurement import PersonMeasurement
 from bids_msvol.person import measure_person
 
@@ -115,7 +116,7 @@ def compare_visits(folder: Path, engine: AtlasEngine) -> tuple[list[Change], int
     ids = [np.isin(np.asarray(numbers.numbers.dataobj), change.ids_after) for change in grown]
     reported = np.logical_or.reduce(ids) if ids else np.zeros_like(mask)
     near = ndimage.binary_dilation(reported, iterations=NEAR_VOXELS)
-    pieces, count = ndimage.label(mask, np.ones((3, 3, 3), dtype=bool))
+    pieces, count = ndimage.label(mask, CONNECTED)
     voxel_mm3 = voxel_volume_mm3(numbers.numbers.affine)
     changes = [
         Change(float(np.count_nonzero(pieces == piece)) * voxel_mm3, bool(near[pieces == piece].any()))

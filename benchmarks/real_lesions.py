@@ -19,7 +19,8 @@ from bids_msvol.engines.atlas_engine import AtlasEngine
 from bids_msvol.imaging.coregistration import register_rigid, resample
 from bids_msvol.imaging.expectation import expect_tissues
 from bids_msvol.imaging.grids import conform, to_canonical, voxel_volume_mm3
-from bids_msvol.imaging.lesion_table import ALL_NEIGHBOURS, LEAST_VOLUME_MM3, find_lesions
+from bids_msvol.imaging.instances import CONNECTED
+from bids_msvol.imaging.lesion_table import LEAST_VOLUME_MM3, find_lesions
 from bids_msvol.imaging.lesions import LESION_PROBABILITY, LesionMap, segment_lesions
 from bids_msvol.imaging.volumes import most_likely_labels
 
@@ -145,7 +146,7 @@ def agreement(found: NDArray[np.bool_], truth: NDArray[np.bool_], affine: NDArra
 
 def _touched(lesions: NDArray[np.bool_], other: NDArray[np.bool_], voxel_mm3: float) -> float:
     """Share of the lesions of one mask that touch the other; not a number if there are none."""
-    pieces, _ = ndimage.label(lesions, ALL_NEIGHBOURS)
+    pieces, _ = ndimage.label(lesions, CONNECTED)
     large = np.flatnonzero(np.bincount(pieces.ravel()) * voxel_mm3 >= LEAST_VOLUME_MM3)
     large = large[large > 0]
     return float(np.isin(large, pieces[other]).mean()) if len(large) else float("nan")

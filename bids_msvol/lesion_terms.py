@@ -13,6 +13,9 @@ REGIONS: tuple[Region, ...] = ("periventricular", "juxtacortical", "infratentori
 """In the order in which they are asked for: a lesion that touches ventricle and cortex is periventricular, as in most
 scoring systems; only ``infratentorial`` goes before."""
 
+LESION_CONTRASTS = ("FLAIR", "T2w")
+"""Contrasts in which lesions are bright, the better one first."""
+
 Status = Literal["new", "enlarging", "stable", "shrinking", "resolved", "merged", "split"]
 """What became of a lesion between two sessions."""
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Verdict = Literal["pass", "warn", "fail"]
 
+WORST_FIRST: tuple[Verdict, ...] = ("fail", "warn", "pass")
+
 DAYS_PER_YEAR = 365.25
 
 
@@ -211,6 +213,10 @@ class PairMeasurement:
     verdict: Verdict
     activity: PairActivity | None = None
     no_activity: str = ""
+
+    def ids(self) -> dict[str, object]:
+        """The columns that name the pair in a table."""
+        return {"session_id_from": f"ses-{self.before.label}", "session_id_to": f"ses-{self.after.label}"}
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,9 @@ from __future__ import annotations
 import itertools
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from bids_msvol import __version__
 from bids_msvol.bids.load import has_finished_session, load_participant
@@ -97,14 +99,14 @@ def process_sessions(subject: Subject, config: Config, cache: StepCache, failure
     """
     progress = Progress(subject.label, None, STEPS_TOGETHER + len(subject.sessions))
     with progress.step("reading"):
+        # Nothing needs to be read where everything can be read and was finished before.
+        if are_finished(subject.sessions, config):
+            return False
         sessions, images = read_sessions(subject, failures)
-        if not sessions:
+        if not sessions or are_finished(sessions, config):
             return False
-        digests = [{name: file_digest(path) for name, path in image_paths(session)} for session in sessions]
-        key = {"images": digests, "settings": result_hash(config)}
-        address = step_address("person", __version__, {**key, "inputs": [_input_names(one) for one in sessions]})
-        if all(is_finished(session, address, config) for session in sessions):
-            return False
+        key = _content(sessions, config)
+        address = _address(sessions, key)
     with progress.step("measuring"):
         measured = cache.run("person", lambda: measure_person(sessions, images, config), key=key).value
     # Another visit, or an earlier place of the dataset, may hold the very same images.
@@ -134,10 +136,28 @@ def read_sessions(subject: Subject, failures: list[SessionFailure]) -> tuple[lis
     return sessions, images
 
 
-def is_finished(session: Session, address: str, config: Config) -> bool:
-    """Say whether the files of a session are there, unchanged, from the work with this address."""
-    files = SessionFiles(config.output_dir, session.subject, session.label)
-    return is_current(_record_path(session, config), address, (files.volumes, files.dseg))
+def are_finished(sessions: Sequence[Session], config: Config) -> bool:
+    """Say whether the files of these sessions, measured together, are there, unchanged."""
+    try:
+        address = _address(sessions, _content(sessions, config))
+    except OSError:  # an image that is missing or cannot be opened, which reading it explains
+        return False
+    return all(
+        is_current(_record_path(session, config), address, (files.volumes, files.dseg))
+        for session in sessions
+        for files in (SessionFiles(config.output_dir, session.subject, session.label),)
+    )
+
+
+def _content(sessions: Sequence[Session], config: Config) -> dict[str, Any]:
+    """What decides the numbers: the images and the settings."""
+    digests = [{name: file_digest(path) for name, path in image_paths(session)} for session in sessions]
+    return {"images": digests, "settings": result_hash(config)}
+
+
+def _address(sessions: Sequence[Session], content: Mapping[str, Any]) -> str:
+    """Address of the finished files, which also repeat names of the dataset."""
+    return step_address("person", __version__, {**content, "inputs": [_input_names(one) for one in sessions]})
 
 
 def _record_path(session: Session, config: Config) -> Path:

@@ -22,7 +22,7 @@ from bids_msvol.imaging.change import compare_boundaries, compare_volumes, cover
 from bids_msvol.imaging.expectation import TissueExpectation
 from bids_msvol.imaging.followup import (
     deep_white,
-    deform_to_session,
+    follow_session,
     match_brightness,
     near_brain,
     volumes_by_jacobian_mm3,
@@ -119,7 +119,8 @@ def measure_person(
     whole = align_person([one.t1w for one in images], engine, config)
     base = segment_mean(whole, engine, config)
     expected = engine.expect(base)
-    views = [view_session(whole, position, images[position], base, expected, config) for position in range(len(images))]
+    deep = deep_white(base)
+    views = [view_session(whole, position, one, base, deep, expected, config) for position, one in enumerate(images)]
     aligned = fill_person(whole, views, expected, config)
     if aligned is not whole:
         base = segment_mean(aligned, engine, config)
@@ -190,6 +191,7 @@ def view_session(
     position: int,
     images: SessionImages,
     base: StructurePosteriors,
+    deep: NDArray[np.bool_],
     expected: TissueExpectation,
     config: Config,
 ) -> LesionView:
@@ -203,12 +205,12 @@ def view_session(
         Which of them.
     images
         Its images, as stored.
-    base, expected
-        Structures of the mean image, and what the atlas expects there.
+    base, deep, expected
+        Structures of the mean image, its deep white matter, and what the atlas expects there.
     config
         Seed.
     """
-    matched = match_brightness(aligned.images[position], base.corrected, deep_white(base) & aligned.seen[position])
+    matched = match_brightness(aligned.images[position], base.corrected, deep & aligned.seen[position])
     return view_lesions(images, matched, aligned.space.to_sessions[position], base, expected, config.random_seed)
 
 
@@ -220,24 +222,25 @@ def fill_person(aligned: Aligned, views: Sequence[LesionView], expected: TissueE
     return aligned if filled is None else replace(aligned, images=filled)
 
 
-def deform_session(aligned: Aligned, position: int, base: StructurePosteriors) -> DeformedSession:
-    """Match one session to the mean image in brightness, and deform the mean image to it.
+def deform_sessions(aligned: Aligned, base: StructurePosteriors) -> list[DeformedSession]:
+    """Match each session to the mean image in brightness, and deform the mean image to it.
 
     Parameters
     ----------
     aligned
         The sessions on one grid.
-    position
-        Which of them.
     base
         Structures of the mean image.
     """
-    seen = aligned.seen[position]
-    matched = match_brightness(aligned.images[position], base.corrected, deep_white(base) & seen)
-    displacement = deform_to_session(base.corrected, matched, near_brain(base) & seen, white_brightness(base))
-    affine = base.corrected.affine
-    stretched = volumes_by_jacobian_mm3(base.posteriors, base.mask, base.classes, affine, displacement)
-    return DeformedSession(matched, displacement, stretched)
+    deep, near, white = deep_white(base), near_brain(base), white_brightness(base)
+    deformed = []
+    for image, seen in zip(aligned.images, aligned.seen, strict=True):
+        matched, displacement = follow_session(base.corrected, image, deep & seen, near & seen, white)
+        stretched = volumes_by_jacobian_mm3(
+            base.posteriors, base.mask, base.classes, base.corrected.affine, displacement
+        )
+        deformed.append(DeformedSession(matched, displacement, stretched))
+    return deformed
 
 
 def measure_structures(
@@ -262,15 +265,18 @@ def measure_structures(
     engine, config
         As for `measure_person`.
     """
-    deformed = [deform_session(aligned, position, base) for position in range(len(sessions))]
+    deformed = deform_sessions(aligned, base)
+    etiv_mm3 = sum(structure_sums_mm3(base).values())
     found = engine.follow([one.matched for one in deformed], base, [one.displacement for one in deformed], aligned.seen)
     measured, volumes, anatomy = [], [], []
     for position, posteriors in enumerate(found):
-        one = _describe_followed(sessions[position], images[position].t1w, posteriors, base, aligned, position, config)
+        one = _describe_followed(
+            sessions[position], images[position].t1w, posteriors, etiv_mm3, aligned, position, config
+        )
         plain = with_lesions_again(one.t1w, aligned.images[position], whole.images[position])
         measured.append(replace(one, t1w=plain))
         volumes.append(structure_sums_mm3(posteriors))
-        anatomy.append(Anatomy.of(posteriors))
+        anatomy.append(Anatomy.of(one))
     pairs = compare_sessions(measured, volumes, deformed, base, aligned, [one.t1w for one in images])
     return measured, pairs, anatomy
 
@@ -319,7 +325,7 @@ def _describe_followed(
     session: Session,
     image: nib.Nifti1Image,
     found: StructurePosteriors,
-    base: StructurePosteriors,
+    etiv_mm3: float,
     aligned: Aligned,
     position: int,
     config: Config,
@@ -342,8 +348,7 @@ def _describe_followed(
         **voxel_metrics(image, aligned.images[position]),
         "alignment": aligned.space.similarity[position],
     }
-    etiv = sum(structure_sums_mm3(base).values())
-    measured = describe_session(session, found, diagnostics, etiv, (aligning, *found.sentences, sharing))
+    measured = describe_session(session, found, diagnostics, etiv_mm3, (aligning, *found.sentences, sharing))
     return replace(measured, to_scan=aligned.space.to_sessions[position])
 
 

@@ -17,7 +17,7 @@ from bids_msvol.engines.structure_engine import StructureEngine, StructurePoster
 from bids_msvol.imaging.brain import brain_mask
 from bids_msvol.imaging.gadolinium import EnhancementMap
 from bids_msvol.imaging.grids import conform, voxel_volume_mm3
-from bids_msvol.imaging.quality import judge, voxel_metrics, worst_verdict
+from bids_msvol.imaging.quality import judge, voxel_metrics, worst_first, worst_verdict
 from bids_msvol.imaging.volumes import most_likely_labels, structure_volumes_mm3, tissue_probabilities
 from bids_msvol.measurement import SessionLesions, SessionMeasurement
 from bids_msvol.person_lesions import describe_lesions
@@ -74,7 +74,7 @@ def measure_session(
     measured = describe_session(session, found, diagnostics, None, (conforming, *found.sentences))
     if filled is not None:
         measured = replace(measured, t1w=with_lesions_again(measured.t1w, filled[0], t1w))
-    anatomy = Anatomy.of(found)
+    anatomy = Anatomy.of(measured)
     view = within_anatomy(view, anatomy)
     (lesions,), _ = describe_lesions([view], [anatomy], {})
     return add_lesions(measured, view, lesions, find_enhancing(session, view, anatomy, expected), config)
@@ -108,9 +108,7 @@ def add_lesions(
         "(Chard 2010; Battaglini 2012)."
     )
     filled = lesions is not None and lesions.records and not config.no_lesion_filling
-    quality = tuple(
-        sorted((*measured.quality, *view.quality), key=lambda metric: ("fail", "warn", "pass").index(metric.verdict))
-    )
+    quality = worst_first((*measured.quality, *view.quality))
     return replace(
         measured,
         quality=quality,

@@ -24,8 +24,7 @@ from bids_msvol.imaging.gadolinium import EnhancementMap, find_enhancement
 from bids_msvol.imaging.lesion_table import CEREBRAL_WHITE
 from bids_msvol.imaging.lesions import LESION_PROBABILITY, LesionMap, segment_lesions
 from bids_msvol.imaging.quality import judge_contrast
-from bids_msvol.imaging.volumes import most_likely_labels, tissue_probabilities
-from bids_msvol.measurement import QualityMetric
+from bids_msvol.measurement import QualityMetric, SessionMeasurement
 
 LEAST_SHARE_INSIDE = 0.8
 """Share of a given mask that must lie inside the skull; with less it belongs to another image."""
@@ -92,10 +91,9 @@ class Anatomy:
     fluid: NDArray[np.float32]
 
     @staticmethod
-    def of(found: StructurePosteriors) -> Anatomy:
-        """Condense what the engine found."""
-        where = (found.posteriors, found.classes, found.mask)
-        return Anatomy(most_likely_labels(*where), tissue_probabilities(*where)["CSF"])
+    def of(measured: SessionMeasurement) -> Anatomy:
+        """Take it from what was measured."""
+        return Anatomy(np.asarray(measured.labels.dataobj), np.asarray(measured.tissue_probabilities["CSF"].dataobj))
 
 
 def view_lesions(

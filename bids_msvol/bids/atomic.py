@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 GZIP_LEVEL = 1
 """Higher levels take several times longer on images and save a few per cent."""
 
+PROBABILITY_STEPS = 255
+"""Steps in which a probability is stored, in one byte."""
+
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -142,6 +145,14 @@ def quantised(data: NDArray[Any], dtype: type[np.integer[Any]]) -> tuple[NDArray
     largest = float(data.max(initial=0.0))
     slope = largest / np.iinfo(dtype).max if largest > 0 else 1.0
     return np.rint(np.clip(data, 0.0, None) / slope).astype(dtype), slope
+
+
+def probability_image(probability: NDArray[Any], affine: NDArray[Any]) -> nib.Nifti1Image:
+    """Make an image of probabilities in steps of 1/255, which a picture does not show; no number is taken from it."""
+    import numpy as np
+
+    steps = np.rint(np.clip(probability, 0.0, 1.0) * PROBABILITY_STEPS).astype(np.uint8)
+    return clean_image(steps, affine, slope=1.0 / PROBABILITY_STEPS)
 
 
 def _remove(temporary: Path) -> None:

@@ -69,11 +69,7 @@ def load_image(path: Path) -> nib.Nifti1Image:
     """
     import numpy as np
 
-    check_fetched(path)
-    image = _open(path)
-    shape = _checked_shape(image, path)
-    _check_type(image, path)
-    affine = _checked_affine(image, path)
+    image, shape, affine = _open_checked(path)
     _check_size(shape, affine, path)
     data = _read(image, path).reshape(shape)
     data = _without_non_finite(data, path)
@@ -108,11 +104,7 @@ def load_mask_image(path: Path) -> nib.Nifti1Image:
     """
     import numpy as np
 
-    check_fetched(path)
-    image = _open(path)
-    shape = _checked_shape(image, path)
-    _check_type(image, path)
-    affine = _checked_affine(image, path)
+    image, shape, affine = _open_checked(path)
     data = np.nan_to_num(_read(image, path).reshape(shape), nan=0.0, posinf=0.0, neginf=0.0)
     if not np.array_equal(data, np.rint(data)):
         if data.min() < -PROBABILITY_TOLERANCE or data.max() > 1.0 + PROBABILITY_TOLERANCE:
@@ -124,6 +116,15 @@ def load_mask_image(path: Path) -> nib.Nifti1Image:
             )
         return clean_image(np.clip(data, 0.0, 1.0), affine)
     return clean_image((data > 0).astype(np.float32), affine)
+
+
+def _open_checked(path: Path) -> tuple[nib.Nifti1Image, tuple[int, int, int], NDArray[np.float64]]:
+    """Return an image whose voxels are not read yet, its shape, and its affine in mm, all of them checked."""
+    check_fetched(path)
+    image = _open(path)
+    shape = _checked_shape(image, path)
+    _check_type(image, path)
+    return image, shape, _checked_affine(image, path)
 
 
 def _open(path: Path) -> nib.Nifti1Image:

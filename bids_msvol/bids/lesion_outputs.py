@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bids_msvol.bids.atomic import clean_image, quantised, write_image, write_json
+from bids_msvol.bids.atomic import clean_image, probability_image, quantised, write_image, write_json
 from bids_msvol.bids.lesion_tables import ACTIVITY, ENHANCEMENT, LESION_SUMMARY, LESIONS
 from bids_msvol.bids.names import SessionFiles, lesion_activity_path, sidecar_path
 from bids_msvol.bids.provenance import bids_uri, raw_uri, table_origin
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from bids_msvol.config import Config
     from bids_msvol.imaging.gadolinium import EnhancementMap
     from bids_msvol.measurement import PairActivity, PairMeasurement, SessionLesions, SessionMeasurement
-
-_PROBABILITY_STEPS = 255
 
 NO_EARLIER_SESSION = "there is no earlier session to compare with"
 
@@ -123,9 +121,7 @@ def enhancement_rows(enhancement: EnhancementMap) -> list[dict[str, object]]:
             "index": record.id,
             "name": f"enhancing-{record.id:03d}",
             "confidence": record.confidence,
-            "size_mm3": next(
-                name for name, (low, high) in ENHANCING_SIZES_MM3.items() if low <= record.volume_mm3 < high
-            ),
+            "size_mm3": _size_of(record.volume_mm3),
             "volume_mm3": record.volume_mm3,
             **_place(record.centroid_mm),
             "mean_enhancement": record.mean_enhancement,
@@ -176,8 +172,7 @@ def activity_rows(pair: PairMeasurement) -> Iterable[Mapping[str, object]]:
     assert pair.activity is not None
     for change, centroid in zip(pair.activity.changes, pair.activity.centroids_mm, strict=True):
         yield {
-            "session_id_from": f"ses-{pair.before.label}",
-            "session_id_to": f"ses-{pair.after.label}",
+            **pair.ids(),
             "days": pair.days,
             "contrast": pair.activity.contrast,
             "status": change.status,
@@ -198,9 +193,7 @@ def _write_maps(measurement: SessionMeasurement, lesions: SessionLesions, files:
     affine = np.asarray(measurement.t1w.affine)
     write_image(files.lesion_mask, clean_image(np.asarray(lesions.mask.dataobj).astype(np.uint8), affine))
     write_image(files.lesions, clean_image(np.asarray(lesions.numbers.dataobj).astype(np.int16), affine))
-    probability = np.clip(np.asarray(lesions.probability.dataobj), 0.0, 1.0)
-    steps = np.rint(probability * _PROBABILITY_STEPS).astype(np.uint8)
-    write_image(files.lesion_probability, clean_image(steps, affine, slope=1.0 / _PROBABILITY_STEPS))
+    write_image(files.lesion_probability, probability_image(np.asarray(lesions.probability.dataobj), affine))
     made = _making(measurement, lesions, files)
     neighbours = (
         " Told together with the person's other sessions: it differs from them only where the images differ."

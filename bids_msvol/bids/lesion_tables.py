@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from bids_msvol.bids.tabular import DAYS_DECIMALS, FRACTION_DECIMALS, MM3_DECIMALS, Column, Table
+from bids_msvol.bids.tabular import DAYS_BETWEEN, FRACTION_DECIMALS, MM3_DECIMALS, PAIR_COLUMNS, Column, Table
 from bids_msvol.lesion_terms import ENHANCING_SIZES_MM3, REGIONS
 
 MM_DECIMALS = 1
@@ -146,9 +146,8 @@ ACTIVITY = Table(
     "One row for each pair of sessions (each with the next, the first with each later one) and lesion of one "
     "participant; lesions that merge or split share a row.",
     (
-        Column("session_id_from", "Earlier session, with its prefix ses-."),
-        Column("session_id_to", "Later session."),
-        Column("days", "Days between the sessions.", "number", "day", DAYS_DECIMALS),
+        *PAIR_COLUMNS,
+        DAYS_BETWEEN,
         Column("contrast", "The images that were compared."),
         Column("status", "What became of the lesion.", levels=STATUS_LEVELS),
         Column("confidence", "How sure that is.", levels=CONFIDENCE_LEVELS),

@@ -137,6 +137,10 @@ class SessionOutputs:
         """Return the volume of a structure or sum by its name in the table, or ``None`` where it is missing."""
         return self._value(name, "volume_mm3")
 
+    def total_mm3(self, name: str) -> float | None:
+        """Return a volume by its name, or left plus right of a paired structure; ``None`` if a part is missing."""
+        return total(self.volumes, "volume_mm3", name)
+
     def volume_pct_etiv(self, name: str) -> float | None:
         """Return the same in per cent of the intracranial volume, or ``None`` where it is missing."""
         return self._value(name, "volume_pct_etiv")
@@ -256,6 +260,31 @@ def finished_participants(output_dir: Path) -> tuple[str, ...]:
     """Return the labels of all participants with a finished session, in order."""
     records = output_dir.glob("sub-*/log/*_provenance.json")
     return tuple(sorted({path.parent.parent.name.removeprefix("sub-") for path in records}))
+
+
+def total(table: pd.DataFrame, column: str, name: str) -> float | None:
+    """Add up the rows of a structure in a table of volumes or of one method's changes.
+
+    Parameters
+    ----------
+    table
+        With a column ``name``.
+    column
+        The numbers, in mm3.
+    name
+        A sum, an unpaired structure, or a paired one without its side (left and right are added).
+
+    Returns
+    -------
+    float or None
+        ``None`` if the row, or one of both sides, is missing or has no number.
+    """
+    own = table.loc[table["name"] == name, column]
+    if own.empty:
+        own = table.loc[table["name"].isin((f"Left-{name}", f"Right-{name}")), column]
+        if len(own) != 2:
+            return None
+    return None if own.isna().any() else float(own.sum())
 
 
 def _load_session(root: Path, label: str, path: Path) -> SessionOutputs:

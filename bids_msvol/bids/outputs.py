@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bids_msvol.bids.atomic import clean_image, quantised, replacing, write_image, write_json
+from bids_msvol.bids.atomic import clean_image, probability_image, quantised, replacing, write_image, write_json
 from bids_msvol.bids.dataset import OutputDataset
 from bids_msvol.bids.lesion_outputs import write_activity, write_lesions
 from bids_msvol.bids.load import SessionOutputs, load_participant
@@ -44,9 +44,6 @@ __all__ = [
     "write_session",
     "write_sessions_table",
 ]
-
-_PROBABILITY_STEPS = 255
-"""Probabilities are stored in steps of 1/255, which a picture does not show; no number is taken from them."""
 
 _TISSUES = {"GM": "grey matter", "WM": "white matter", "CSF": "cerebrospinal fluid"}
 
@@ -146,7 +143,7 @@ def write_changes(pairs: Sequence[PairMeasurement], config: Config) -> tuple[Pat
         **table_origin(CHANGE, sources),
     )
     metrics = [
-        {**_pair_ids(pair), "metric": one.name, "value": one.value, "verdict": one.verdict, "reason": one.reason}
+        {**pair.ids(), "metric": one.name, "value": one.value, "verdict": one.verdict, "reason": one.reason}
         for pair in pairs
         for one in pair.quality
     ]
@@ -166,7 +163,7 @@ def change_rows(pair: PairMeasurement) -> list[dict[str, object]]:
     """Return the rows of one pair in the table of change."""
     return [
         {
-            **_pair_ids(pair),
+            **pair.ids(),
             "days": pair.days,
             "index": change.index,
             "name": change.name,
@@ -177,10 +174,6 @@ def change_rows(pair: PairMeasurement) -> list[dict[str, object]]:
         }
         for change in pair.changes
     ]
-
-
-def _pair_ids(pair: PairMeasurement) -> dict[str, object]:
-    return {"session_id_from": f"ses-{pair.before.label}", "session_id_to": f"ses-{pair.after.label}"}
 
 
 def volume_rows(measurement: SessionMeasurement) -> list[dict[str, object]]:
@@ -241,8 +234,7 @@ def _write_images(measurement: SessionMeasurement, files: SessionFiles) -> list[
     }
     for tissue, image in measurement.tissue_probabilities.items():
         path = files.probseg(tissue)
-        steps = np.rint(np.clip(_values(image), 0.0, 1.0) * _PROBABILITY_STEPS).astype(np.uint8)
-        write_image(path, clean_image(steps, affine, slope=1.0 / _PROBABILITY_STEPS))
+        write_image(path, probability_image(_values(image), affine))
         descriptions[path] = {"Description": f"Probability of {_TISSUES[tissue]}.", "Sources": preprocessed}
     for path, content in descriptions.items():
         write_json(sidecar_path(path), content)

@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bids_msvol.bids.lesion_tables import ACTIVITY, ACTIVITY_COLUMNS, ENHANCEMENT, GD_COLUMNS, LESION_SUMMARY, LESIONS
-from bids_msvol.bids.tabular import DAYS_DECIMALS, FRACTION_DECIMALS, MM3_DECIMALS, PERCENT_DECIMALS, Column, Table
+from bids_msvol.bids.tabular import (
+    DAYS_BETWEEN,
+    DAYS_DECIMALS,
+    FRACTION_DECIMALS,
+    MM3_DECIMALS,
+    PAIR_COLUMNS,
+    PERCENT_DECIMALS,
+    Column,
+    Table,
+)
 from bids_msvol.structures import SUMS
 
 
@@ -135,11 +144,6 @@ SESSIONS = Table(
     ),
 )
 
-_PAIR_COLUMNS = (
-    Column("session_id_from", "Earlier session, with its prefix ses-."),
-    Column("session_id_to", "Later session."),
-)
-
 METHODS = {
     "segmentation": "difference of two segmentations that share the person's deformation of the atlas",
     "jacobian": "how the deformation between the sessions stretches the structure",
@@ -152,8 +156,8 @@ CHANGE = Table(
     "One row for each pair of sessions (each with the next, the first with each later one), method and structure or "
     "sum of structures of one participant.",
     (
-        *_PAIR_COLUMNS,
-        Column("days", "Days between the sessions.", "number", "day", DAYS_DECIMALS),
+        *PAIR_COLUMNS,
+        DAYS_BETWEEN,
         Column("index", "Number in FreeSurfer's colour table; n/a for sums.", "integer"),
         Column("name", "FreeSurfer's name of the structure, or the name of a sum."),
         Column("method", "How the change was measured.", levels=METHODS),
@@ -173,7 +177,7 @@ PAIRS = Table(
     "Quality of pairs of sessions",
     "sub-*_desc-change_stat.tsv",
     "One row for each quality metric of each pair of sessions of one participant.",
-    (*_PAIR_COLUMNS, *QUALITY.columns),
+    (*PAIR_COLUMNS, *QUALITY.columns),
 )
 
 TABLES = (VOLUMES, QUALITY, LESIONS, LESION_SUMMARY, ENHANCEMENT, SESSIONS, CHANGE, PAIRS, ACTIVITY, LABELS)

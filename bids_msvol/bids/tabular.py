@@ -58,6 +58,14 @@ class Column:
     optional: bool = False
 
 
+PAIR_COLUMNS = (
+    Column("session_id_from", "Earlier session, with its prefix ses-."),
+    Column("session_id_to", "Later session."),
+)
+DAYS_BETWEEN = Column("days", "Days between the sessions.", "number", "day", DAYS_DECIMALS)
+"""The columns that begin every table about pairs of sessions."""
+
+
 @dataclass(frozen=True)
 class Table:
     """One kind of table.

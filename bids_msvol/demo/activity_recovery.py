@@ -12,6 +12,8 @@ from bids_msvol.demo.lesion_recovery import Contacts, LesionMatch, LesionRecover
 from bids_msvol.lesion_terms import Confidence
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bids_msvol.bids.load import ParticipantOutputs
 
 Kind = Literal["new", "enlarging"]
@@ -163,6 +165,13 @@ def compare_activity(
     )
 
 
+def rows_of_pair(table: pd.DataFrame | None, before: str, after: str) -> pd.DataFrame | None:
+    """Rows of two sessions, labelled without ``ses-``, in a table about pairs of sessions."""
+    if table is None:
+        return None
+    return table[(table["session_id_from"] == f"ses-{before}") & (table["session_id_to"] == f"ses-{after}")]
+
+
 def _planted(before: LesionRecovery, match: LesionMatch) -> Kind | None:
     """What happened to a planted lesion between the sessions; growth happens after the first visit and never again."""
     earlier = before.match(match.known.number)
@@ -185,10 +194,9 @@ def _change(
 
 def _rows(outputs: ParticipantOutputs | None, before: str, after: str) -> list[dict[str, Any]] | None:
     """Rows of a pair of sessions in the table of activity; ``None`` if they were not compared."""
-    if outputs is None or outputs.activity is None:
+    own = rows_of_pair(None if outputs is None else outputs.activity, before, after)
+    if outputs is None or own is None:
         return None
-    table = outputs.activity
-    own = table[(table["session_id_from"] == f"ses-{before}") & (table["session_id_to"] == f"ses-{after}")]
     if own.empty:
         # Two sessions without any lesion have no rows either, but the later one then counts 0 new lesions.
         compared = any(

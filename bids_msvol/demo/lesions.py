@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from bids_msvol.demo.randomfields import smooth_noise
+from bids_msvol.imaging.instances import CONNECTED
 
 Region = Literal["periventricular", "juxtacortical", "infratentorial", "deep"]
 Course = Literal["stable", "enlarging", "new"]
@@ -202,7 +203,7 @@ def _grow(
     # What the metric reaches only across other tissue is another place.
     chosen = np.zeros(inside.shape, dtype=bool)
     chosen.flat[nearest] = True
-    pieces, _ = ndimage.label(chosen, np.ones((3, 3, 3)))
+    pieces, _ = ndimage.label(chosen, CONNECTED)
     nearest = nearest[pieces.flat[nearest] == pieces.flat[nearest[0]]]
     local = np.unravel_index(nearest, inside.shape)
     whole = tuple(index + start for index, start in zip(local, starts, strict=True))
@@ -217,4 +218,4 @@ def _reserve(free: NDArray[np.bool_], voxels: NDArray[np.int64], spacing: float)
     box = tuple(slice(int(low), int(high) + gap + 1) for low, high in zip(start, position.max(axis=1), strict=True))
     taken = np.zeros(free[box].shape, dtype=bool)
     taken[tuple(position - start[:, None])] = True
-    free[box] &= ~ndimage.binary_dilation(taken, np.ones((3, 3, 3), dtype=bool), iterations=gap)
+    free[box] &= ~ndimage.binary_dilation(taken, CONNECTED, iterations=gap)

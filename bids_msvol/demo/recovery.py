@@ -9,10 +9,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bids_msvol.bids.load import has_finished_session, load_participant
+from bids_msvol.bids.load import has_finished_session, load_participant, total
 from bids_msvol.bids.names import report_path
 from bids_msvol.bids.tables import HEADLINES, METHODS
-from bids_msvol.demo.activity_recovery import ActivityRecovery, compare_activity
+from bids_msvol.demo.activity_recovery import ActivityRecovery, compare_activity, rows_of_pair
 from bids_msvol.demo.known import KnownPerson, load_known
 from bids_msvol.demo.lesion_recovery import LesionRecovery, compare_lesions, percent_difference
 from bids_msvol.errors import NoInputError
@@ -180,33 +180,8 @@ def compare_person(known: KnownPerson, outputs: ParticipantOutputs | None) -> Pe
     )
 
 
-def total(table: pd.DataFrame, column: str, name: str) -> float | None:
-    """Add up the rows of a structure in a table of volumes or of one method's changes.
-
-    Parameters
-    ----------
-    table
-        With a column ``name``.
-    column
-        The numbers, in mm3.
-    name
-        A sum, an unpaired structure, or a paired one without its side (left and right are added).
-
-    Returns
-    -------
-    float or None
-        ``None`` if the row, or one of both sides, is missing or has no number.
-    """
-    own = table.loc[table["name"] == name, column]
-    if own.empty:
-        own = table.loc[table["name"].isin((f"Left-{name}", f"Right-{name}")), column]
-        if len(own) != 2:
-            return None
-    return None if own.isna().any() else float(own.sum())
-
-
 def _found_mm3(session: SessionOutputs | None, name: str) -> float | None:
-    return None if session is None else total(session.volumes, "volume_mm3", name)
+    return None if session is None else session.total_mm3(name)
 
 
 def _compare_pair(
@@ -220,7 +195,7 @@ def _compare_pair(
     found = {session.label: session for session in outputs.sessions} if outputs is not None else {}
     earlier, later = found.get(before.label), found.get(after.label)
     start, end = (None if session is None else session.days for session in (earlier, later))
-    rows = _change_rows(outputs, before.label, after.label)
+    rows = rows_of_pair(None if outputs is None else outputs.changes, before.label, after.label)
     return PairRecovery(
         before=before.label,
         after=after.label,
@@ -235,13 +210,6 @@ def _compare_pair(
         ),
         activity=compare_activity(lesions[first], lesions[last], outputs),
     )
-
-
-def _change_rows(outputs: ParticipantOutputs | None, before: str, after: str) -> pd.DataFrame | None:
-    if outputs is None or outputs.changes is None:
-        return None
-    table = outputs.changes
-    return table[(table["session_id_from"] == f"ses-{before}") & (table["session_id_to"] == f"ses-{after}")]
 
 
 def _found_pct(rows: pd.DataFrame | None, earlier: SessionOutputs | None, method: str, name: str) -> float | None:

@@ -17,12 +17,9 @@ from bids_msvol.imaging.appearance import SessionPair, find_changes
 from bids_msvol.imaging.grids import voxel_volume_mm3
 from bids_msvol.imaging.instances import link_pieces, number_pieces
 from bids_msvol.imaging.lesions import LesionMap
-from bids_msvol.lesion_terms import Confidence, Status
+from bids_msvol.lesion_terms import LESION_CONTRASTS, Confidence, Status
 
 Scalar = TypeVar("Scalar", bound=np.generic)
-
-CONTRASTS = ("FLAIR", "T2w")
-"""Contrasts in which lesions are bright, the better one first."""
 
 LEAST_VOLUME_MM3 = 12.0
 """Smallest lesion and smallest change that is reported."""
@@ -229,10 +226,10 @@ def _judge(pair: SessionPair, voxel_mm3: float) -> _Findings:
 
 
 def _shared_contrast(before: LesionMap, after: LesionMap) -> str:
-    for name in CONTRASTS:
+    for name in LESION_CONTRASTS:
         if name in before.normalised and name in after.normalised:
             return name
-    raise ValueError(f"the two sessions share none of the contrasts {', '.join(CONTRASTS)}")
+    raise ValueError(f"the two sessions share none of the contrasts {', '.join(LESION_CONTRASTS)}")
 
 
 def _filled(image: NDArray[np.float32], seen: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, ndimage
 
-from bids_msvol.imaging.grids import NYQUIST_SIGMA, sample_trilinear, to_canonical
+from bids_msvol.imaging.grids import NYQUIST_SIGMA, inside_voxels, sample_trilinear, to_canonical
 
 LEVELS_MM = (6.0, 3.0, 1.5)
 """Widths of the Gaussian that smooths the images, coarse to fine."""
@@ -121,10 +121,11 @@ def resample_session(
     sigma = NYQUIST_SIGMA * np.sqrt(np.maximum(factor**2 - 1.0, 0.0))
     if np.any(factor > 1.02):
         data = ndimage.gaussian_filter(data, np.where(factor > 1.02, sigma, 0.0))
-    matrix, offset = nib.affines.to_matvec(np.linalg.inv(canonical.affine) @ to_session @ space.affine)
+    to_source = np.linalg.inv(canonical.affine) @ to_session @ space.affine
+    matrix, offset = nib.affines.to_matvec(to_source)
     resampled = ndimage.affine_transform(data, matrix, offset, space.shape, order=3, mode="nearest")
     resampled = np.clip(resampled, data.min(), data.max())
-    seen = _inside(space, matrix, offset, data.shape)
+    seen = inside_voxels(to_source, data.shape, space.shape)
     resampled[~seen] = 0.0
     return nib.Nifti1Image(resampled.astype(np.float32), space.affine), seen
 
@@ -255,16 +256,3 @@ def _common_grid(
     shape = np.ceil((high - low) / voxel_size_mm).astype(int)
     affine = nib.affines.from_matvec(np.eye(3) * voxel_size_mm, low + voxel_size_mm / 2.0)
     return (int(shape[0]), int(shape[1]), int(shape[2])), np.asarray(affine)
-
-
-def _inside(
-    space: PersonSpace, matrix: NDArray[np.float64], offset: NDArray[np.float64], shape: Sequence[int]
-) -> NDArray[np.bool_]:
-    """Voxels of the person's grid that lie within an image of the given shape."""
-    result = np.ones(space.shape, dtype=bool)
-    axes = [np.arange(length, dtype=np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
-            for axis, length in enumerate(space.shape)]  # fmt: skip
-    for row, start, length in zip(matrix, offset, shape, strict=True):
-        position = sum(np.float32(weight) * index for weight, index in zip(row, axes, strict=True)) + np.float32(start)
-        result &= (position >= -0.5) & (position <= length - 0.5)
-    return result

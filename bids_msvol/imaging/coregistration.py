@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal
 
 import nibabel as nib
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from bids_msvol.imaging.grids import conform, to_canonical, world_points
+from bids_msvol.imaging.grids import conform, inside_voxels, to_canonical, world_points
 from bids_msvol.imaging.registration import _ants_linear
 
 SEARCH_VOXEL_SIZE_MM = 5.0
@@ -113,22 +113,8 @@ def resample(image: nib.Nifti1Image, grid: nib.Nifti1Image, matrix: NDArray[np.f
     lowest = at_grid(ndimage.minimum_filter(data, 3), 0)
     highest = at_grid(ndimage.maximum_filter(data, 3), 0)
     resampled = np.clip(at_grid(data, 3), lowest, highest)
-    resampled[~_within(to_source, data.shape, shape)] = np.nan
+    resampled[~inside_voxels(to_source, data.shape, shape)] = np.nan
     return nib.Nifti1Image(resampled, grid.affine)
-
-
-def _within(to_source: NDArray[np.float64], source: Sequence[int], shape: Sequence[int]) -> NDArray[np.bool_]:
-    """Voxels of a grid of ``shape`` whose centres lie inside the voxels of the source."""
-    inside = np.ones(shape, dtype=bool)
-    axes = [
-        np.arange(length, dtype=np.float32).reshape([-1 if other == axis else 1 for other in range(3)])
-        for axis, length in enumerate(shape)
-    ]
-    for row, length in zip(to_source[:3].astype(np.float32), source, strict=True):
-        coordinate = row[0] * axes[0] + row[1] * axes[1] + row[2] * axes[2] + row[3]
-        # Rounding in the headers must not cost the outermost layer.
-        inside &= (coordinate >= -0.501) & (coordinate <= length - 0.499)
-    return inside
 
 
 def _search_start(moving: nib.Nifti1Image, fixed: nib.Nifti1Image, mask: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -13,7 +13,8 @@ from scipy import ndimage
 from bids_msvol.engines.structure_engine import StructurePosteriors
 from bids_msvol.imaging.bias import fit_bias, flat_field
 from bids_msvol.imaging.deformation import Level, deform, invert, jacobian_determinant
-from bids_msvol.imaging.grids import sample_trilinear, voxel_volume_mm3, world_points
+from bids_msvol.imaging.grids import sample_cubic, sample_trilinear, voxel_volume_mm3, world_points
+from bids_msvol.imaging.registration import sample_field
 from bids_msvol.structures import STRUCTURES
 
 DEEP_MM = 2.0
@@ -21,8 +22,9 @@ DEEP_MM = 2.0
 the cortex, brightness tells of the tissue: where sulci widen, the cortex darkens, and a field that follows it hides up
 to a third of the change."""
 
-FIELD_STIFFNESS = 0.0005
-"""Weight of the bending energy of the field in which two sessions differ, per voxel of data."""
+FIELD_STIFFNESS = 0.003
+"""Weight of the bending energy of the field in which two sessions differ, per voxel of data. A field that bends more
+easily carries the noise of deep white matter, enlarged, to the cortex; ten times this and it no longer follows."""
 
 FIELD_ROUNDS = 3
 """Fits of the field, each with outliers of the one before counting less."""
@@ -33,13 +35,16 @@ OUTLIER = 4.0
 RIM_MM = 6.0
 """How far around the brain the shape is compared: fluid and the inside of the skull."""
 
-NOISE = 0.1
+NOISE = 0.05
 """Difference of brightness, relative to white matter, that is hardly a reason to move anything: a third of the step
-from grey to white matter."""
+from the thalamus to the white matter beside it."""
 
-LEVELS: tuple[Level, ...] = tuple(
-    Level(size_mm, iterations, update_sigma=1.0, total_sigma=0.45, noise=NOISE)
-    for size_mm, iterations in ((4.0, 20), (2.0, 20), (1.0, 12))
+ROUGH, FINE = (
+    tuple(
+        Level(size_mm, iterations, update_sigma=1.0, total_sigma=0.35, noise=NOISE, cubic=True)
+        for size_mm, iterations in schedule
+    )
+    for schedule in (((4.0, 20), (2.0, 20)), ((1.0, 12),))
 )
 """The sessions are aligned, so a few millimetres remain."""
 
@@ -54,6 +59,43 @@ WHITE_MATTER = (2, 41, 7, 46, 16)
 
 LEAST_DEEP_VOXELS = 3000
 """Fewest voxels of deep white matter from which a field is estimated."""
+
+
+def follow_session(
+    mean: nib.Nifti1Image,
+    session: nib.Nifti1Image,
+    deep: NDArray[np.bool_],
+    near: NDArray[np.bool_],
+    white_brightness: float,
+) -> tuple[nib.Nifti1Image, nib.Nifti1Image]:
+    """Match a session to the mean image in brightness, and find the displacement from it to the mean image.
+
+    Where tissue shrinks, a place shows what lay further out before, which is brighter or darker by itself. A field
+    fitted to that difference, and carried on to the cortex, moves the border of the white matter by a fifth of its way.
+    So brightness is matched a second time, to the mean image as far as it has been deformed by then.
+
+    Parameters
+    ----------
+    mean, session
+        T1w on one grid along the world's axes.
+    deep
+        (x, y, z) voxels of white matter far from any edge.
+    near
+        (x, y, z) voxels whose shape is compared.
+    white_brightness
+        Brightness of white matter on the mean image.
+
+    Returns
+    -------
+    matched : nibabel.Nifti1Image
+        The session in the brightness of the mean image.
+    displacement : nibabel.Nifti1Image
+        See `deform_to_session`.
+    """
+    matched = match_brightness(session, mean, deep)
+    rough = deform_to_session(mean, matched, near, white_brightness, ROUGH)
+    matched = match_brightness(session, _moved(mean, rough, deep), deep)
+    return matched, deform_to_session(mean, matched, near, white_brightness, FINE, start=rough)
 
 
 def match_brightness(image: nib.Nifti1Image, reference: nib.Nifti1Image, deep: NDArray[np.bool_]) -> nib.Nifti1Image:
@@ -99,7 +141,8 @@ def deform_to_session(
     session: nib.Nifti1Image,
     near: NDArray[np.bool_],
     white_brightness: float,
-    levels: Sequence[Level] = LEVELS,
+    levels: Sequence[Level] = (*ROUGH, *FINE),
+    start: nib.Nifti1Image | None = None,
 ) -> nib.Nifti1Image:
     """Find ``v`` for which the session shows at ``x`` what the mean image shows at ``x + v(x)``.
 
@@ -113,6 +156,8 @@ def deform_to_session(
         Brightness of white matter.
     levels
         Resolutions, coarse to fine; those finer than the grid are left out.
+    start
+        Displacement to start from.
 
     Returns
     -------
@@ -128,7 +173,7 @@ def deform_to_session(
         for image in (session, mean)
     ]
     usable = [level for level in levels if level.voxel_size_mm > 0.75 * spacing]
-    return deform(scaled[0], scaled[1], affine, levels=usable, weight=weight)
+    return deform(scaled[0], scaled[1], affine, levels=usable, start=start, weight=weight)
 
 
 def volumes_by_jacobian_mm3(
@@ -181,6 +226,15 @@ def white_brightness(found: StructurePosteriors) -> float:
     """Median brightness of cerebral white matter on the corrected image."""
     share = found.posteriors[:, [found.classes.index(2), found.classes.index(41)]].sum(axis=1)
     return float(np.median(np.asarray(found.corrected.dataobj)[found.mask][share > SURE_SHARE]))
+
+
+def _moved(image: nib.Nifti1Image, displacement: nib.Nifti1Image, where: NDArray[np.bool_]) -> nib.Nifti1Image:
+    """The image with what lies at ``x + v(x)`` in place of what lies at ``x``, in some of its voxels."""
+    data = np.array(image.dataobj, dtype=np.float32)
+    points = world_points(where, image.affine)
+    moved = nib.affines.apply_affine(np.linalg.inv(image.affine), points + sample_field(displacement, points))
+    data[where] = sample_cubic(ndimage.spline_filter(data, 3, np.float32), moved.astype(np.float32).T)
+    return nib.Nifti1Image(data, image.affine)
 
 
 def _brain_probability(found: StructurePosteriors) -> NDArray[np.float32]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
@@ -90,6 +91,27 @@ def block_mean(values: NDArray[np.generic], factor: int) -> NDArray[np.float32]:
     return np.asarray(blocks.mean(axis=(1, 3, 5), dtype=np.float32))
 
 
+def inside_voxels(
+    to_source: NDArray[np.float64], source: Sequence[int], shape: tuple[int, int, int]
+) -> NDArray[np.bool_]:
+    """Say which voxels of a grid have their centre inside the voxels of another.
+
+    Parameters
+    ----------
+    to_source
+        (4, 4) from the voxels of the grid to those of the other.
+    source, shape
+        Shape of the other grid, and of this one.
+    """
+    inside = np.ones(shape, dtype=bool)
+    axes = [axis.astype(np.float32) for axis in np.ogrid[: shape[0], : shape[1], : shape[2]]]
+    for row, length in zip(to_source[:3].astype(np.float32), source, strict=True):
+        coordinate = row[0] * axes[0] + row[1] * axes[1] + row[2] * axes[2] + row[3]
+        # Rounding in the headers must not cost the outermost layer.
+        inside &= (coordinate >= -0.501) & (coordinate <= length - 0.499)
+    return inside
+
+
 def voxel_volume_mm3(affine: NDArray[np.float64]) -> float:
     """Volume of one voxel."""
     return float(abs(np.linalg.det(affine[:3, :3])))
@@ -147,6 +169,34 @@ def sample_trilinear(maps: NDArray[np.generic], coordinates: NDArray[np.float32]
 
     with ThreadPoolExecutor(_threads()) as threads:
         list(threads.map(interpolate, range(0, len(coordinates), SAMPLER_CHUNK)))
+    return result
+
+
+def sample_cubic(coefficients: NDArray[np.float32], coordinates: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Interpolate a map by cubic B-splines.
+
+    Parameters
+    ----------
+    coefficients
+        (x, y, z), from `scipy.ndimage.spline_filter`, whose splines are mirrored at the edges.
+    coordinates
+        Voxel coordinates (3, n); points outside take the value of their mirror image.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n,).
+    """
+    result = np.empty(coordinates.shape[1], dtype=np.float32)
+
+    def interpolate(start: int) -> None:
+        part = slice(start, start + SAMPLER_CHUNK)
+        ndimage.map_coordinates(
+            coefficients, coordinates[:, part], result[part], order=3, mode="mirror", prefilter=False
+        )
+
+    with ThreadPoolExecutor(_threads()) as threads:
+        list(threads.map(interpolate, range(0, len(result), SAMPLER_CHUNK)))
     return result
 
 

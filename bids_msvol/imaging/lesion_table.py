@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from bids_msvol.imaging.instances import CONNECTED
 from bids_msvol.imaging.lesions import LesionMap
 from bids_msvol.lesion_terms import REGIONS, Region
 
@@ -41,9 +42,6 @@ the fourth, the spinal cord, is not seen here, and neither are lesions within th
 
 LEAST_REGIONS_2017 = 2
 """Regions with a lesion from which lesions are disseminated in space."""
-
-ALL_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
-"""Voxels that share a face, an edge or a corner belong to one lesion (26-connectivity)."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ def find_lesions(
     """
     spacing = np.asarray(nib.affines.voxel_sizes(t1w.affine))
     voxel_mm3 = float(np.prod(spacing))
-    pieces, _ = ndimage.label(lesions.mask, ALL_NEIGHBOURS)
+    pieces, _ = ndimage.label(lesions.mask, CONNECTED)
     sizes = np.bincount(pieces.ravel())
     sizes[0] = 0
     # Ties keep the order of the array, so that numbers are the same on every run.

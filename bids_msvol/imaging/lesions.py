@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, special
 
 from bids_msvol.imaging.expectation import TissueExpectation
+from bids_msvol.imaging.instances import CONNECTED
 from bids_msvol.imaging.normal_tissue import NORMAL_TISSUES, WHITE, NormalModel, fit_normal, fluids
 
 FLOW_SIGMA_MM = 2.0
@@ -239,7 +240,7 @@ def _evidence(
 
 def _whole_pieces(probability: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Voxels above the threshold in connected pieces with a sure voxel, and what they enclose."""
-    pieces, count = ndimage.label(probability > LESION_PROBABILITY, np.ones((3, 3, 3)))
+    pieces, count = ndimage.label(probability > LESION_PROBABILITY, CONNECTED)
     surest = ndimage.maximum(probability, pieces, np.arange(count + 1))
     keep = np.asarray(surest) >= SEED_PROBABILITY
     keep[0] = False

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from bids_msvol.imaging.deformation import jacobian_determinant
-from bids_msvol.measurement import QualityMetric, Verdict
+from bids_msvol.measurement import WORST_FIRST, QualityMetric, Verdict
 from bids_msvol.structures import STRUCTURES
 
 if TYPE_CHECKING:
@@ -98,8 +98,6 @@ PLAUSIBLE_MM3: Mapping[str, tuple[float, float]] = {
 DISAGREEMENT_PCT: Mapping[str, float] = {"WholeBrain": 0.5, "Ventricles": 3.0}
 """Difference between the methods that measure one change, in per cent of the volume, from which it is flagged."""
 
-_WORST_FIRST: Mapping[Verdict, int] = {"fail": 0, "warn": 1, "pass": 2}
-
 
 def diagnose(segmentation: Segmentation) -> dict[str, float]:
     """Numbers about contrast, noise, bias, registration and coverage of one segmentation."""
@@ -166,8 +164,7 @@ def judge(
         kept[structure.index] = None if all_failed or metric.verdict == "fail" else value
         if metric.verdict != "pass":
             metrics.append(metric)
-    metrics.sort(key=lambda metric: _WORST_FIRST[metric.verdict])
-    return tuple(metrics), kept, None if all_failed else etiv_mm3
+    return worst_first(metrics), kept, None if all_failed else etiv_mm3
 
 
 def judge_contrast(
@@ -247,8 +244,12 @@ def judge_pair(
             )
     if any(metric.verdict == "fail" for metric in metrics):
         changes = [replace(change, change_mm3=None, change_pct=None) for change in changes]
-    metrics.sort(key=lambda metric: _WORST_FIRST[metric.verdict])
-    return tuple(metrics), tuple(changes)
+    return worst_first(metrics), tuple(changes)
+
+
+def worst_first(metrics: Sequence[QualityMetric]) -> tuple[QualityMetric, ...]:
+    """Metrics in the order of their verdicts, else as they were."""
+    return tuple(sorted(metrics, key=lambda metric: WORST_FIRST.index(metric.verdict)))
 
 
 def worst_verdict(metrics: tuple[QualityMetric, ...]) -> Verdict:

@@ -6,10 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bids_msvol.bids.load import total
 from bids_msvol.bids.tables import METHODS
 from bids_msvol.measurement import per_year
 from bids_msvol.report.section import Section, render
-from bids_msvol.report.trends import LIMIT_PER_MEDIAN, PANELS, total_volume_mm3
+from bids_msvol.report.trends import LIMIT_PER_MEDIAN, PANELS
 from bids_msvol.report.wording import describe_structure
 
 if TYPE_CHECKING:
@@ -108,8 +109,8 @@ def _warnings(quality: pd.DataFrame | None, first: str, last: str) -> tuple[str,
 
 
 def _row(rows: pd.DataFrame, before: SessionOutputs, name: str, error: MeasuredError) -> ChangeRow:
-    volume_mm3 = total_volume_mm3(before, name)
-    change_mm3 = {method: _change_mm3(rows[rows["method"] == method], name) for method in METHODS}
+    volume_mm3 = before.total_mm3(name)
+    change_mm3 = {method: total(rows[rows["method"] == method], "change_mm3", name) for method in METHODS}
     change_pct = {method: _percent(value, volume_mm3) for method, value in change_mm3.items()}
     days = rows["days"].iloc[0]
     median = error.change_error_pct(name)
@@ -121,14 +122,6 @@ def _row(rows: pd.DataFrame, before: SessionOutputs, name: str, error: MeasuredE
         others=tuple(change_pct[method] for method in OTHER_METHODS),
         limit_pct=None if median is None else LIMIT_PER_MEDIAN * median,
     )
-
-
-def _change_mm3(rows: pd.DataFrame, name: str) -> float | None:
-    """Change of a structure or sum, both sides of a paired one added; ``None`` if a part is missing."""
-    own = rows.loc[rows["name"] == name, "change_mm3"]
-    if own.empty:
-        own = rows.loc[rows["name"].isin((f"Left-{name}", f"Right-{name}")), "change_mm3"]
-    return None if own.empty or own.isna().any() else float(own.sum())
 
 
 def _percent(change_mm3: float | None, volume_mm3: float | None) -> float | None:

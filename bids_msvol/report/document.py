@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bids_msvol.bids.atomic import write_text
+from bids_msvol.measurement import WORST_FIRST
 from bids_msvol.report.change import build_change_section
 from bids_msvol.report.inputs import build_input_section, build_problem_section
 from bids_msvol.report.lesion_activity import build_activity_section
@@ -80,7 +81,7 @@ def build_sections(outputs: ParticipantOutputs, *, measured_error: MeasuredError
 def render_report(outputs: ParticipantOutputs, sections: Sequence[Section]) -> str:
     """Return the whole page as HTML."""
     verdicts = {session.verdict for session in outputs.sessions}
-    overall = next(verdict for verdict in ("fail", "warn", "pass") if verdict in verdicts)
+    overall = next(verdict for verdict in WORST_FIRST if verdict in verdicts)
     return render(
         "report.html.j2",
         outputs=outputs,

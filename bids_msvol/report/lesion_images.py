@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bids_msvol.errors import DataError, NoInputError
+from bids_msvol.lesion_terms import LESION_CONTRASTS
 from bids_msvol.report.slices import Volume, compute_window, load_canonical
 
 if TYPE_CHECKING:
     import nibabel as nib
 
     from bids_msvol.bids.load import SessionOutputs
-
-CONTRASTS = ("FLAIR", "T2w")
-"""Contrasts in which lesions are bright, the better one first."""
 
 WINDOWS: Mapping[str, tuple[float, float]] = {"FLAIR": (0.3, 1.9), "T2w": (0.3, 3.2)}
 """Intensities shown as black and as white where normal white matter is 1: the same for every session, so that a lesion
@@ -107,9 +105,9 @@ def check_same_grid(first: Volume, second: Volume, session: SessionOutputs) -> N
 
 def _load_shown(session: SessionOutputs, contrast: str) -> tuple[str, nib.Nifti1Image]:
     source = str(session.lesion_summary["source"].iloc[0])
-    for name in (contrast,) if contrast else dict.fromkeys((source, *CONTRASTS)):
+    for name in (contrast,) if contrast else dict.fromkeys((source, *LESION_CONTRASTS)):
         # The source may be the path of a mask that was given.
-        image = session.load_contrast(name) if name in CONTRASTS else None
+        image = session.load_contrast(name) if name in LESION_CONTRASTS else None
         if image is not None:
             return name, image
     if contrast:

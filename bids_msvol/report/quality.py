@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bids_msvol.measurement import WORST_FIRST
 from bids_msvol.report.section import Section, render
 from bids_msvol.report.wording import describe_structure, format_number, name_session, split_side
 from bids_msvol.structures import ETIV_NAME, STRUCTURES
@@ -36,8 +37,6 @@ METRIC_NAMES: Mapping[str, str] = {
     "t2w_ventricle_brightness": "Ventricles on T2w (white matter is 1)",
 }
 """Quality metrics as a reader says them."""
-
-_WORST_FIRST = {"fail": 0, "warn": 1, "pass": 2}
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def collect_checks(session: SessionOutputs) -> SessionChecks:
         for row in session.quality.to_dict("records")
     ]
     flagged = sorted(
-        (check for check in checks if check.verdict != "pass"), key=lambda check: _WORST_FIRST[check.verdict]
+        (check for check in checks if check.verdict != "pass"), key=lambda check: WORST_FIRST.index(check.verdict)
     )
     passed = tuple(check for check in checks if check.verdict == "pass")
     return SessionChecks(name_session(session), session.verdict, tuple(flagged), passed)

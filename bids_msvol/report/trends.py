@@ -82,7 +82,7 @@ def draw_plot(sessions: Sequence[SessionOutputs], name: str, error: MeasuredErro
     Plot or None
         ``None`` if fewer than two sessions have a number, or the first of them is zero.
     """
-    volumes = [total_volume_mm3(session, name) for session in sessions]
+    volumes = [session.total_mm3(name) for session in sessions]
     present = [volume for volume in volumes if volume is not None]
     if len(present) < 2 or present[0] <= 0:
         return None
@@ -124,13 +124,3 @@ def draw_plot(sessions: Sequence[SessionOutputs], name: str, error: MeasuredErro
         band=band,
         missing=tuple(missing),
     )
-
-
-def total_volume_mm3(session: SessionOutputs, name: str) -> float | None:
-    """Return a volume by its name, or left plus right of a paired structure; ``None`` if a part is missing."""
-    whole = session.volume_mm3(name)
-    if whole is not None:
-        return whole
-    sides = [session.volume_mm3(f"{side}-{name}") for side in ("Left", "Right")]
-    known = [side for side in sides if side is not None]
-    return sum(known) if len(known) == len(sides) else None

@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from bids_msvol.imaging import grids
-from bids_msvol.imaging.grids import conform, resample_to_grid, sample_trilinear, voxel_volume_mm3, world_points
+from bids_msvol.imaging.grids import (
+    SAMPLER_CHUNK,
+    conform,
+    resample_to_grid,
+    sample_cubic,
+    sample_trilinear,
+    voxel_volume_mm3,
+    world_points,
+)
 from tests.imaging.phantoms import mesh, rigid
 
 ORIENTATIONS = [
@@ -147,6 +155,18 @@ def test_sample_trilinear_agrees_with_scipy(
     inside = np.all((points > 0) & (points < np.array([6, 7, 8]) - 0.01), axis=1)
     assert found.reshape(1000, -1)[inside] == pytest.approx(expected[inside], abs=1e-3)
     assert found.dtype == np.float32
+
+
+def test_sample_cubic_agrees_with_scipy() -> None:
+    """Values between voxels are those of scipy's splines, those at voxels the voxels' own, in every chunk."""
+    rng = np.random.default_rng(3)
+    data = rng.standard_normal((12, 9, 10)).astype(np.float32)
+    coefficients = ndimage.spline_filter(data, 3, np.float32)
+    between = rng.uniform(-1.0, 9.0, (3, SAMPLER_CHUNK + 5)).astype(np.float32)
+    expected = ndimage.map_coordinates(data.astype(float), between, order=3, mode="mirror")
+    np.testing.assert_allclose(sample_cubic(coefficients, between), expected, atol=2e-5)
+    voxels = np.argwhere(np.ones(data.shape, bool)).T.astype(np.float32)
+    np.testing.assert_allclose(sample_cubic(coefficients, voxels), data.ravel(), atol=2e-5)
 
 
 @pytest.mark.parametrize("turn_rad", [0.0, 0.21])

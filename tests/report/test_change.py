@@ -26,8 +26,8 @@ def person(**changes: Any) -> Any:
         (*PAIR, 10, "Left-Thalamus", "segmentation", -70.0, -1.0),
         (*PAIR, 49, "Right-Thalamus", "segmentation", -210.0, -3.0),
     ]
-    volumes = {"WholeBrain": 1.1e6, "Left-Thalamus": 7000.0, "Right-Thalamus": 7000.0}
-    session = SimpleNamespace(label="a", volume_mm3=volumes.get)
+    volumes = {"WholeBrain": 1.1e6, "Thalamus": 14000.0}
+    session = SimpleNamespace(label="a", total_mm3=volumes.get)
     quality = pd.DataFrame(
         [("ses-a", "ses-b", "protocol_differences", "other voxels"), ("ses-a", "ses-b", "alignment", "")],
         columns=["session_id_from", "session_id_to", "metric", "reason"],

@@ -15,18 +15,15 @@ from bids_msvol.bids.load import ParticipantOutputs
 from bids_msvol.bids.records import IgnoredScan
 from bids_msvol.errors import CannotCreateError
 from bids_msvol.outcome import SessionFailure
-from bids_msvol.report import lesion_panels, lesion_pictures, overlays
 from bids_msvol.report.document import build_sections, write_report
 from bids_msvol.report.measured_error import load_measured_error
+from tests.report.conftest import FULL, RESOLUTIONS
 from tests.report.patients import make_patient
 from tests.report.people import make_participant, with_provenance
 
+pytestmark = pytest.mark.usefixtures("coarse_pictures")
+
 MAX_BYTES = 6_000_000
-RESOLUTIONS = (
-    (overlays, "HEAD_PIXELS_PER_MM"), (overlays, "DEEP_PIXELS_PER_MM"), (lesion_pictures, "PIXELS_PER_MM"),
-    (lesion_panels, "PIXELS_PER_MM"),
-)  # fmt: skip
-FULL = tuple(getattr(module, name) for module, name in RESOLUTIONS)
 VOID = {"meta", "img", "input", "br", "link", "hr"}
 
 
@@ -55,15 +52,6 @@ class _Page(HTMLParser):
         return ((tag, attrs[name]) for tag, attrs in self.elements if name in attrs)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _coarse_pictures() -> Iterator[None]:
-    """Draw pictures of few pixels: their size does not matter to most tests, and large ones take seconds."""
-    with pytest.MonkeyPatch.context() as patch:
-        for module, name in RESOLUTIONS:
-            patch.setattr(module, name, 0.3)
-        yield
-
-
 @pytest.fixture(scope="module")
 def two_sessions(tmp_path_factory: pytest.TempPathFactory) -> ParticipantOutputs:
     """Two dated sessions with lesions, the second with a warning."""
@@ -71,7 +59,7 @@ def two_sessions(tmp_path_factory: pytest.TempPathFactory) -> ParticipantOutputs
 
 
 @pytest.fixture(scope="module")
-def html(two_sessions: ParticipantOutputs, _coarse_pictures: None) -> str:
+def html(two_sessions: ParticipantOutputs, coarse_pictures: None) -> str:
     """The report of the two sessions."""
     path = two_sessions.root / "sub-P1.html"
     assert write_report(two_sessions, path) == path

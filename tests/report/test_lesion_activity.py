@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import pandas as pd
 import pytest
 
 from bids_msvol.bids.load import ParticipantOutputs
-from bids_msvol.report import lesion_panels
 from bids_msvol.report.lesion_activity import (
     MAX_PANELS,
     NONE_FOUND,
@@ -23,14 +21,9 @@ from bids_msvol.report.lesion_activity import (
 from tests.report.patients import FIRST, SECOND, make_activity, make_patient, with_lesions
 from tests.report.people import make_participant
 
+pytestmark = pytest.mark.usefixtures("coarse_pictures")
+
 ATTACK = "</td><script>alert('x')</script><img src=x onerror=y>&\""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _coarse_pictures() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lesion_panels, "PIXELS_PER_MM", 0.3)
-        yield
 
 
 @pytest.fixture(scope="module")

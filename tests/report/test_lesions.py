@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bids_msvol.bids.load import ParticipantOutputs, SessionOutputs
-from bids_msvol.report import lesion_pictures
 from bids_msvol.report.lesions import (
     build_lesion_section,
     collect_lesions,
@@ -23,14 +21,9 @@ from bids_msvol.report.wording import format_ml
 from tests.report.patients import ENHANCING, FIRST, make_patient, with_lesions
 from tests.report.people import make_participant
 
+pytestmark = pytest.mark.usefixtures("coarse_pictures")
+
 ATTACK = "</td><script>alert('x')</script><img src=x onerror=y>&\""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _coarse_pictures() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lesion_pictures, "PIXELS_PER_MM", 0.3)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +33,7 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> ParticipantOutputs:
 
 
 @pytest.fixture(scope="module")
-def html(patient: ParticipantOutputs, _coarse_pictures: None) -> str:
+def html(patient: ParticipantOutputs, coarse_pictures: None) -> str:
     """The section."""
     return build_lesion_section(patient).html
 

@@ -10,7 +10,7 @@ import pytest
 
 from bids_msvol.bids.load import ParticipantOutputs
 from bids_msvol.report.measured_error import ErrorMeasure, MeasuredError
-from bids_msvol.report.trends import LIMIT_PER_MEDIAN, build_trend_section, draw_plot, total_volume_mm3
+from bids_msvol.report.trends import LIMIT_PER_MEDIAN, build_trend_section, draw_plot
 from bids_msvol.report.wording import MINUS
 from tests.report.people import make_participant
 
@@ -94,6 +94,6 @@ def test_paired_structures_are_added(person: ParticipantOutputs) -> None:
     left, right = session.volume_mm3("Left-Thalamus"), session.volume_mm3("Right-Thalamus")
     assert left is not None
     assert right is not None
-    assert total_volume_mm3(session, "Thalamus") == pytest.approx(left + right)
+    assert session.total_mm3("Thalamus") == pytest.approx(left + right)
     one_side = session.volumes[session.volumes["name"] != "Left-Thalamus"]
-    assert total_volume_mm3(replace(session, volumes=one_side), "Thalamus") is None
+    assert replace(session, volumes=one_side).total_mm3("Thalamus") is None
