@@ -180,6 +180,7 @@ def fit_mixture(
     mixture: Mixture | None = None,
     *,
     hold: float = 0.0,
+    counts: Sequence[int] | None = None,
     iterations: int = 30,
     tolerance: float = 2e-4,
 ) -> tuple[Mixture, BiasField]:
@@ -204,6 +205,9 @@ def fit_mixture(
     hold
         Weight, relative to that of tissue, with which voxels without tissue of the field's ask for a field of one.
         Without it the field is free there, and may run away in front of a brain that has lost much.
+    counts
+        Number of voxels of each image, where there are several; the field is then estimated from every so many of each,
+        so that their order does not matter.
     iterations, tolerance
         Stop after so many rounds, or when the mean log likelihood gains less than ``tolerance``.
 
@@ -216,7 +220,8 @@ def fit_mixture(
     mixture = mixture if mixture is not None else start_mixture(tissues, mixed, values, priors)
     floor = VARIANCE_FLOOR * float(np.percentile(values, 99.0)) ** 2
     previous = -np.inf
-    thin = slice(None, None, max(1, len(values) // BIAS_VOXELS))
+    step = max(1, len(values) // BIAS_VOXELS)
+    thin = np.concatenate([np.arange(count) % step == 0 for count in counts or (len(values),)])
     for iteration in range(iterations):
         responsibilities, log_likelihood = _expect(mixture, values, priors)
         mixture = _maximise(tissues, mixture, values, responsibilities, floor)

@@ -288,7 +288,8 @@ def _fit_samples(
     x, y, z = head.seen.shape
     bias = start.bias if start else flat_field((x, y, z), nib.affines.voxel_sizes(head.log_image.affine))
     mixture = start.mixture if start else None
-    mixture, bias = fit_mixture(TISSUES, MIXED, log_values, priors, indices, bias, mixture, hold=hold)
+    counts = [len(part[0]) for part in samples]
+    mixture, bias = fit_mixture(TISSUES, MIXED, log_values, priors, indices, bias, mixture, hold=hold, counts=counts)
     return BrightnessModel(mixture, bias)
 
 

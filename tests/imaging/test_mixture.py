@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from bids_msvol.imaging import mixture as mixture_module
 from bids_msvol.imaging.bias import BiasField, flat_field
 from bids_msvol.imaging.mixture import Mixture, Tissue, fit_mixture, start_mixture
 from tests.imaging.phantoms import soft_sphere
@@ -66,6 +67,26 @@ def test_field_is_told_from_tissue(pure: np.ndarray) -> None:
     expected = truth.log_at(indices) - truth.log_at(indices).mean()
     assert np.sqrt(np.mean((bias.log_at(indices) - bias.log_at(indices).mean() - expected) ** 2)) < 0.01
     assert mixture.tissue_means()[1] / mixture.tissue_means()[0] == pytest.approx(0.65, abs=0.01)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_order_of_the_images_does_not_matter(told: bool, pure: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two images of unlike size, of which every seventh voxel tells of the field, give one model in either order.
+
+    Told nothing of where one image ends, the model takes other voxels of the one that comes second.
+    """
+    monkeypatch.setattr(mixture_module, "BIAS_VOXELS", len(pure) // 7)
+    log_values, indices = draw(pure, (100.0, 65.0, 20.0), 6.0)
+    first = 5003
+    fields = []
+    for counts in ((first, len(pure) - first), (len(pure) - first, first)):
+        order = np.roll(np.arange(len(pure)), 0 if counts[0] == first else len(pure) - first)
+        _, bias = fit_mixture(
+            (WHITE, GRAY, FLUID), (), log_values[order], uncertain(pure)[order], indices[order],
+            flat_field(SHAPE, (5.0, 5.0, 5.0)), counts=counts if told else None,
+        )  # fmt: skip
+        fields.append(bias.log_at(indices))
+    assert bool(np.abs(fields[0] - fields[1]).max() < 1e-4) is told
 
 
 def test_tissue_of_two_brightnesses_gets_two_gaussians() -> None:
