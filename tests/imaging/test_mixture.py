@@ -73,7 +73,8 @@ def test_field_is_told_from_tissue(pure: np.ndarray) -> None:
 def test_order_of_the_images_does_not_matter(told: bool, pure: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two images of unlike size, of which every seventh voxel tells of the field, give one model in either order.
 
-    Told nothing of where one image ends, the model takes other voxels of the one that comes second.
+    That is, to the rounding of sums in single precision. Told nothing of where one image ends, the model takes other
+    voxels of the one that comes second.
     """
     monkeypatch.setattr(mixture_module, "BIAS_VOXELS", len(pure) // 7)
     log_values, indices = draw(pure, (100.0, 65.0, 20.0), 6.0)
@@ -86,7 +87,7 @@ def test_order_of_the_images_does_not_matter(told: bool, pure: np.ndarray, monke
             flat_field(SHAPE, (5.0, 5.0, 5.0)), counts=counts if told else None,
         )  # fmt: skip
         fields.append(bias.log_at(indices))
-    assert bool(np.abs(fields[0] - fields[1]).max() < 1e-4) is told
+    assert bool(np.abs(fields[0] - fields[1]).max() < 1e-3) is told
 
 
 def test_tissue_of_two_brightnesses_gets_two_gaussians() -> None:
