@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
@@ -161,17 +162,11 @@ def rescan(
     displacement
         What lies at ``x`` after it was at ``x + displacement(x)`` before.
     """
-    turn = motion_rng.standard_normal(3)
-    turn *= np.deg2rad(LARGEST_TURN_DEG) * motion_rng.uniform(0.3, 1.0) / np.linalg.norm(turn)
-    shift = motion_rng.standard_normal(3)
-    shift *= LARGEST_SHIFT_MM * motion_rng.uniform(0.3, 1.0) / np.linalg.norm(shift)
+    motion = head_motion(image, motion_rng)
     spacing = np.asarray(nib.affines.voxel_sizes(image.affine))
     rim = np.ceil(RIM_MM / spacing).astype(int)
     shape = tuple(int(length) for length in np.asarray(image.shape) + 2 * rim)
     grid = image.affine @ nib.affines.from_matvec(np.eye(3), -rim)
-    center = nib.affines.apply_affine(image.affine, (np.asarray(image.shape) - 1) / 2.0)
-    rotation = Rotation.from_rotvec(turn).as_matrix()
-    motion = nib.affines.from_matvec(rotation, center + shift - rotation @ center)
     points = nib.affines.apply_affine(np.linalg.inv(motion), world_points(np.ones(shape, dtype=bool), grid))
     if displacement is not None:
         points = points + sample_field(displacement, points.astype(np.float32))
@@ -180,6 +175,17 @@ def rescan(
     bright = float(np.percentile(np.asarray(image.dataobj), 98.0))
     signal = nib.Nifti1Image((np.maximum(data, 0.0) / bright).astype(np.float32), grid)
     return acquire_image(signal, RESCAN, rng, scale=bright)
+
+
+def head_motion(image: nib.Nifti1Image, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Rigid (4, 4) of a head between two scans, about the middle of the image."""
+    turn = rng.standard_normal(3)
+    turn *= np.deg2rad(LARGEST_TURN_DEG) * rng.uniform(0.3, 1.0) / np.linalg.norm(turn)
+    shift = rng.standard_normal(3)
+    shift *= LARGEST_SHIFT_MM * rng.uniform(0.3, 1.0) / np.linalg.norm(shift)
+    center = nib.affines.apply_affine(image.affine, (np.asarray(image.shape) - 1) / 2.0)
+    rotation = Rotation.from_rotvec(turn).as_matrix()
+    return np.asarray(nib.affines.from_matvec(rotation, center + shift - rotation @ center))
 
 
 def _measure(pair: Sequence[nib.Nifti1Image], engine: AtlasEngine, options: Options) -> PersonMeasurement:
