@@ -267,9 +267,13 @@ def measure_structures(
     """
     deformed = deform_sessions(aligned, base)
     etiv_mm3 = sum(structure_sums_mm3(base).values())
-    found = engine.follow([one.matched for one in deformed], base, [one.displacement for one in deformed], aligned.seen)
+    found = iter(
+        engine.follow([one.matched for one in deformed], base, [one.displacement for one in deformed], aligned.seen)
+    )
     measured, volumes, anatomy = [], [], []
-    for position, posteriors in enumerate(found):
+    for position in range(len(sessions)):
+        # The largest thing in memory; `enumerate` would keep it beside that of the next session.
+        posteriors = next(found)
         one = _describe_followed(
             sessions[position], images[position].t1w, posteriors, etiv_mm3, aligned, position, config
         )
@@ -277,6 +281,7 @@ def measure_structures(
         measured.append(replace(one, t1w=plain))
         volumes.append(structure_sums_mm3(posteriors))
         anatomy.append(Anatomy.of(one))
+        del posteriors
     pairs = compare_sessions(measured, volumes, deformed, base, aligned, [one.t1w for one in images])
     return measured, pairs, anatomy
 

@@ -278,20 +278,19 @@ def percent(pair: PairMeasurement, name: str) -> dict[str, float]:
 
 
 def test_planted_atrophy_is_recovered(planted: tuple[tuple[PairMeasurement, ...], dict[str, float]]) -> None:
-    """A loss of 1 % of the brain is found to 0.15 % by segmentation and boundary, to 0.3 % by the deformation."""
+    """A loss of 1 % of the brain is found to 0.15 %, by every method."""
     pairs, true = planted
     assert true["WholeBrain"] == pytest.approx(-1.0, abs=0.05)
     for pair in pairs[1:]:
         found = percent(pair, "WholeBrain")
-        assert found["segmentation"] == pytest.approx(true["WholeBrain"], abs=0.15), found
-        assert found["boundary"] == pytest.approx(true["WholeBrain"], abs=0.15), found
-        assert found["jacobian"] == pytest.approx(true["WholeBrain"], abs=0.3), found
+        assert set(found) == {"segmentation", "jacobian", "boundary"}
+        assert found == pytest.approx(dict.fromkeys(found, true["WholeBrain"]), abs=0.15)
 
 
 def test_second_scan_of_a_head_shows_no_change(
     planted: tuple[tuple[PairMeasurement, ...], dict[str, float]],
 ) -> None:
-    """Noise, brightness and position alone change the brain by less than 0.15 %, by every method."""
+    """Noise, brightness and position alone change the brain by less than 0.2 %, by every method."""
     pairs, _ = planted
-    assert {method for method, value in percent(pairs[0], "WholeBrain").items() if abs(value) > 0.15} == set()
+    assert {method for method, value in percent(pairs[0], "WholeBrain").items() if abs(value) > 0.2} == set()
     assert set(percent(pairs[0], "WholeBrain")) == {"segmentation", "jacobian", "boundary"}

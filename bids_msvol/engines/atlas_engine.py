@@ -110,6 +110,7 @@ class AtlasEngine:
             hold=FIELD_HOLD if held else 0.0,
         ):
             yield _posteriors(found, base.skull_stripped, base.sentences, held)
+            del found  # its posteriors are large, and the next session's are to come
 
     def _atlas_for(self, t1w: nib.Nifti1Image) -> HeadAtlas:
         atlas = self.atlas if self.atlas is not None else load_atlas()

@@ -362,6 +362,7 @@ def _structure_posteriors(
     maps = np.ascontiguousarray(np.moveaxis(atlas.maps[(slice(None), *frame.box)], 0, -1))
     located = frame.voxels(transform.subject_to_template(world_points(mask, log_image.affine)))
     priors = with_floor(sample_trilinear(maps, located))
+    del maps, located
     owner = np.array(
         [next(index for index, tissue in enumerate(TISSUES) if number in tissue.members) for number in atlas.classes]
     )
@@ -369,23 +370,35 @@ def _structure_posteriors(
     evidence = model.mixture.evidence(values, tissue_priors)
     evidence /= tissue_priors
     # A structure takes the part of its tissue that its prior has.
-    evidence = priors * evidence[:, owner] + np.float32(1e-30)
-    del priors, tissue_priors, maps  # as large as all that follows
-    posterior = evidence / evidence.sum(axis=1, keepdims=True)
+    priors *= evidence[:, owner]
+    priors += np.float32(1e-30)
+    # From here on class by class, each in one piece of memory: these arrays are the largest of the program.
+    likely = np.ascontiguousarray(priors.T)
+    del priors, tissue_priors, evidence
+    posterior = likely / likely.sum(axis=0)
+    neighbours = _face_neighbours(mask)
     for _ in range(NEIGHBOUR_ROUNDS):
-        posterior = evidence * np.exp(np.float32(NEIGHBOUR_WEIGHT) * _neighbour_sum(posterior, mask))
-        posterior /= posterior.sum(axis=1, keepdims=True)
-    return np.asarray(posterior, dtype=np.float32)
+        previous, posterior = posterior, likely.copy()
+        for one, before in zip(posterior, previous, strict=True):
+            one *= np.exp(np.float32(NEIGHBOUR_WEIGHT) * _neighbour_sum(before, neighbours))
+        del previous
+        posterior /= posterior.sum(axis=0)
+    del likely
+    return np.ascontiguousarray(posterior.T)
 
 
-def _neighbour_sum(posterior: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Sum of each class over the six face neighbours, (voxel, class)."""
+def _face_neighbours(mask: NDArray[np.bool_]) -> list[NDArray[np.int32]]:
+    """For each direction, which voxel of the mask is the neighbour of each, counted from 1; 0 if there is none."""
     position = np.zeros(np.asarray(mask.shape) + 2, dtype=np.int32)
     inner = (slice(1, -1),) * 3
-    position[inner][mask] = np.arange(1, len(posterior) + 1)
-    padded = np.concatenate([np.zeros((1, posterior.shape[1]), dtype=np.float32), posterior])
-    total = np.zeros_like(posterior)
-    for axis in range(3):
-        for shift in (-1, 1):
-            total += padded[np.roll(position, shift, axis=axis)[inner][mask]]
+    position[inner][mask] = np.arange(1, np.count_nonzero(mask) + 1)
+    return [np.roll(position, shift, axis=axis)[inner][mask] for axis in range(3) for shift in (-1, 1)]
+
+
+def _neighbour_sum(values: NDArray[np.float32], neighbours: Sequence[NDArray[np.int32]]) -> NDArray[np.float32]:
+    """Sum (voxel,) over the face neighbours."""
+    padded = np.concatenate([np.zeros(1, dtype=np.float32), values])
+    total = np.zeros_like(values)
+    for neighbour in neighbours:
+        total += padded[neighbour]
     return total
