@@ -17,6 +17,7 @@ from bids_msvol.imaging.deformation import Level, deform, invert
 from bids_msvol.imaging.frame import Frame, sample_priors, with_floor
 from bids_msvol.imaging.grids import sample_trilinear, world_points
 from bids_msvol.imaging.mixture import Mixture, fit_mixture
+from bids_msvol.imaging.neighbours import agree_with_neighbours
 from bids_msvol.imaging.registration import TemplateTransform, sample_field
 from bids_msvol.imaging.tissues import GROUPS, MIXED, OUTSIDE, TISSUES, tissue_indices, tissue_maps
 
@@ -28,11 +29,6 @@ FINAL_MARGIN_MM = 5.0
 
 AFFINE_BLUR_MM = 3.0
 """Gaussian blur of the priors while only the affine is known."""
-
-NEIGHBOUR_WEIGHT = 0.15
-"""Strength of the neighbourhood prior, per neighbour and unit probability."""
-
-NEIGHBOUR_ROUNDS = 2
 
 _Samples = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.integer]]
 
@@ -375,30 +371,4 @@ def _structure_posteriors(
     # From here on class by class, each in one piece of memory: these arrays are the largest of the program.
     likely = np.ascontiguousarray(priors.T)
     del priors, tissue_priors, evidence
-    posterior = likely / likely.sum(axis=0)
-    neighbours = _face_neighbours(mask)
-    for _ in range(NEIGHBOUR_ROUNDS):
-        previous, posterior = posterior, likely.copy()
-        for one, before in zip(posterior, previous, strict=True):
-            one *= np.exp(np.float32(NEIGHBOUR_WEIGHT) * _neighbour_sum(before, neighbours))
-        del previous
-        posterior /= posterior.sum(axis=0)
-    del likely
-    return np.ascontiguousarray(posterior.T)
-
-
-def _face_neighbours(mask: NDArray[np.bool_]) -> list[NDArray[np.int32]]:
-    """For each direction, which voxel of the mask is the neighbour of each, counted from 1; 0 if there is none."""
-    position = np.zeros(np.asarray(mask.shape) + 2, dtype=np.int32)
-    inner = (slice(1, -1),) * 3
-    position[inner][mask] = np.arange(1, np.count_nonzero(mask) + 1)
-    return [np.roll(position, shift, axis=axis)[inner][mask] for axis in range(3) for shift in (-1, 1)]
-
-
-def _neighbour_sum(values: NDArray[np.float32], neighbours: Sequence[NDArray[np.int32]]) -> NDArray[np.float32]:
-    """Sum (voxel,) over the face neighbours."""
-    padded = np.concatenate([np.zeros(1, dtype=np.float32), values])
-    total = np.zeros_like(values)
-    for neighbour in neighbours:
-        total += padded[neighbour]
-    return total
+    return np.ascontiguousarray(agree_with_neighbours(likely, mask).T)
