@@ -365,10 +365,11 @@ def _structure_posteriors(
     tissue_priors = np.stack([priors[:, owner == index].sum(axis=1) for index in range(len(TISSUES))], axis=1)
     evidence = model.mixture.evidence(values, tissue_priors)
     evidence /= tissue_priors
-    # A structure takes the part of its tissue that its prior has.
-    priors *= evidence[:, owner]
-    priors += np.float32(1e-30)
-    # From here on class by class, each in one piece of memory: these arrays are the largest of the program.
-    likely = np.ascontiguousarray(priors.T)
-    del priors, tissue_priors, evidence
+    del tissue_priors
+    # A structure takes the part of its tissue that its prior has. Class by class: these arrays are the largest of all.
+    likely = np.empty((len(owner), len(priors)), dtype=np.float32)
+    for number, tissue in enumerate(owner):
+        np.multiply(priors[:, number], evidence[:, tissue], out=likely[number])
+    likely += np.float32(1e-30)
+    del priors, evidence
     return np.ascontiguousarray(agree_with_neighbours(likely, mask).T)
