@@ -38,10 +38,8 @@ def agree_with_neighbours(evidence: NDArray[np.float32], mask: NDArray[np.bool_]
     posterior = evidence / evidence.sum(axis=0)
     neighbours = _face_neighbours(mask)
     for _ in range(NEIGHBOUR_ROUNDS):
-        previous, posterior = posterior, evidence.copy()
-        for one, before in zip(posterior, previous, strict=True):
-            one *= np.exp(np.float32(NEIGHBOUR_WEIGHT) * _neighbour_sum(before, neighbours))
-        del previous
+        for own, one in zip(evidence, posterior, strict=True):
+            np.multiply(own, np.exp(np.float32(NEIGHBOUR_WEIGHT) * _neighbour_sum(one, neighbours)), out=one)
         posterior /= posterior.sum(axis=0)
     return np.asarray(posterior, dtype=np.float32)
 
