@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,13 +100,14 @@ def process_sessions(subject: Subject, config: Config, cache: StepCache, failure
     """
     progress = Progress(subject.label, None, STEPS_TOGETHER + len(subject.sessions))
     with progress.step("reading"):
+        digest = functools.cache(file_digest)
         # Nothing needs to be read where everything can be read and was finished before.
-        if are_finished(subject.sessions, config):
+        if are_finished(subject.sessions, config, digest):
             return False
         sessions, images = read_sessions(subject, failures)
-        if not sessions or are_finished(sessions, config):
+        if not sessions or are_finished(sessions, config, digest):
             return False
-        key = _content(sessions, config)
+        key = _content(sessions, config, digest)
         address = _address(sessions, key)
     with progress.step("measuring"):
         measured = cache.run("person", lambda: measure_person(sessions, images, config), key=key).value
@@ -136,22 +138,23 @@ def read_sessions(subject: Subject, failures: list[SessionFailure]) -> tuple[lis
     return sessions, images
 
 
-def are_finished(sessions: Sequence[Session], config: Config) -> bool:
+def are_finished(sessions: Sequence[Session], config: Config, digest: Callable[[Path], str]) -> bool:
     """Say whether the files of these sessions, measured together, are there, unchanged."""
     try:
-        address = _address(sessions, _content(sessions, config))
+        address = _address(sessions, _content(sessions, config, digest))
     except OSError:  # an image that is missing or cannot be opened, which reading it explains
         return False
-    return all(
-        is_current(_record_path(session, config), address, (files.volumes, files.dseg))
-        for session in sessions
-        for files in (SessionFiles(config.output_dir, session.subject, session.label),)
-    )
+    return all(_is_finished(session, address, config) for session in sessions)
 
 
-def _content(sessions: Sequence[Session], config: Config) -> dict[str, Any]:
+def _is_finished(session: Session, address: str, config: Config) -> bool:
+    files = SessionFiles(config.output_dir, session.subject, session.label)
+    return is_current(_record_path(session, config), address, (files.volumes, files.dseg))
+
+
+def _content(sessions: Sequence[Session], config: Config, digest: Callable[[Path], str]) -> dict[str, Any]:
     """What decides the numbers: the images and the settings."""
-    digests = [{name: file_digest(path) for name, path in image_paths(session)} for session in sessions]
+    digests = [{name: digest(path) for name, path in image_paths(session)} for session in sessions]
     return {"images": digests, "settings": result_hash(config)}
 
 

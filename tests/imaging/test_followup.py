@@ -159,6 +159,14 @@ def sampled(displacement: nib.Nifti1Image, where: NDArray[np.bool_]) -> NDArray[
     return sample_field(displacement, points)
 
 
+def borders(image: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Return the voxels of the brain where tissues meet, and for each the direction (n, 3) across."""
+    gradient = np.stack(np.gradient(image), axis=-1)
+    steepness = np.linalg.norm(gradient, axis=-1)
+    border = (steepness > 0.1 * WHITE) & (radius() < 19)
+    return border, gradient[border] / steepness[border][:, None]
+
+
 def test_known_change_of_shape_is_found(
     change: tuple[NDArray[np.float32], NDArray[np.float32], nib.Nifti1Image],
 ) -> None:
@@ -167,10 +175,7 @@ def test_known_change_of_shape_is_found(
     The world, not the box that was looked at, says where the displacement is.
     """
     mean, truth, found = change
-    gradient = np.stack(np.gradient(warp(mean, truth)), axis=-1)
-    steepness = np.linalg.norm(gradient, axis=-1)
-    border = (steepness > 0.1 * WHITE) & (radius() < 19)
-    across = gradient[border] / steepness[border][:, None]
+    border, across = borders(warp(mean, truth))
     moved = (truth[border] * across).sum(axis=1)
     error = (sampled(found, border) * across).sum(axis=1) - moved
     assert np.median(np.abs(moved)) > 0.15
@@ -188,10 +193,7 @@ def test_noise_hardly_moves_anything() -> None:
     rng = np.random.default_rng(2)
     mean = brain()
     noisy = [mean + rng.normal(0.0, WHITE / 30, SHAPE).astype(np.float32) for _ in range(2)]
-    gradient = np.stack(np.gradient(mean), axis=-1)
-    steepness = np.linalg.norm(gradient, axis=-1)
-    border = (steepness > 0.1 * WHITE) & (radius() < 19)
-    across = gradient[border] / steepness[border][:, None]
+    border, across = borders(mean)
     moved = (sampled(find(noisy[0], noisy[1], NEAR), border) * across).sum(axis=1)
     assert np.abs(moved).mean() < 0.12
     assert abs(moved.mean()) < 0.01
