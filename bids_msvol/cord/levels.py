@@ -74,6 +74,8 @@ class LevelMeasure:
         Sections that were measured and believed.
     coverage
         Share of the stretch that they cover; ``None`` where its length is unknown.
+    length_mm, volume_mm3
+        Length along the centreline and volume of what was measured; volume divided by length is the mean area.
     """
 
     level: str
@@ -83,6 +85,12 @@ class LevelMeasure:
     eccentricity: float | None
     n_slices: int
     coverage: float | None
+    length_mm: float | None = None
+    volume_mm3: float | None = None
+
+    def without_values(self) -> LevelMeasure:
+        """Return the same without anything measured."""
+        return LevelMeasure(self.level, None, None, None, None, self.n_slices, self.coverage)
 
 
 def level_ranges_mm() -> Mapping[str, tuple[float, float]]:
@@ -116,7 +124,7 @@ def name_levels(table_mm: NDArray[np.float64]) -> list[str | None]:
 
 
 def average_levels(
-    shape: CordShape, table_mm: NDArray[np.float64], trusted: NDArray[np.bool_]
+    shape: CordShape, arc_mm: NDArray[np.float64], table_mm: NDArray[np.float64], trusted: NDArray[np.bool_]
 ) -> tuple[LevelMeasure, ...]:
     """Average the measures over each level, over the 20 mm around the disc C2/C3, and over all of C1 to C7.
 
@@ -127,37 +135,35 @@ def average_levels(
     ----------
     shape
         Measures of the n sections.
-    table_mm
-        (n,) where they lie in the average cord, mm below the junction, decreasing or increasing.
+    arc_mm, table_mm
+        (n,) where they lie along the centreline, and in the average cord, mm below the junction.
     trusted
         (n,) which of them are believed.
     """
-    begins, ends = extents(table_mm)
+    lengths, heights = stretches(arc_mm), stretches(table_mm)
     measures = []
-    for level, (top, bottom) in level_ranges_mm().items():
-        share = np.clip(np.minimum(ends, bottom) - np.maximum(begins, top), 0.0, None) * trusted
-        coverage = min(float(share.sum()) / (bottom - top), 1.0)
+    for level, stretch in level_ranges_mm().items():
+        share = share_within(table_mm, stretch) * trusted
+        coverage = min(float((share * heights).sum()) / (stretch[1] - stretch[0]), 1.0)
+        measure = average(level, shape, share * lengths, coverage)
         # All of the neck is seldom in view: what is visible of it is still what it is.
-        enough = coverage >= LEAST_COVERAGE or (level == "C1-C7" and share.any())
-        measures.append(average(level, shape, share, coverage, enough=enough))
+        measures.append(measure if coverage >= LEAST_COVERAGE or level == "C1-C7" else measure.without_values())
     return tuple(measures)
 
 
-def average(
-    level: str, shape: CordShape, weights: NDArray[np.float64], coverage: float | None, *, enough: bool
-) -> LevelMeasure:
-    """Average the measures of the sections with these weights (n,); without values where it is not ``enough``."""
-    count = int((weights > 0).sum())
-    if not enough or not count:
-        return LevelMeasure(level, None, None, None, None, count, coverage)
+def average(level: str, shape: CordShape, lengths_mm: NDArray[np.float64], coverage: float | None) -> LevelMeasure:
+    """Average the measures of the sections; each stands for a length (n,) of cord, which may be 0."""
+    count, length = int((lengths_mm > 0).sum()), float(lengths_mm.sum())
+    if not count:
+        return LevelMeasure(level, None, None, None, None, 0, coverage)
     columns: Sequence[NDArray[np.float64]] = (
         shape.csa_mm2,
         shape.ap_diameter_mm,
         shape.rl_diameter_mm,
         shape.eccentricity,
     )
-    area, front, side, eccentricity = (float(np.average(values, weights=weights)) for values in columns)
-    return LevelMeasure(level, area, front, side, eccentricity, count, coverage)
+    area, front, side, eccentricity = (float(np.average(values, weights=lengths_mm)) for values in columns)
+    return LevelMeasure(level, area, front, side, eccentricity, count, coverage, length, area * length)
 
 
 def extents(positions_mm: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -167,3 +173,16 @@ def extents(positions_mm: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDA
     middles = (positions_mm[:-1] + positions_mm[1:]) / 2.0
     edges = np.concatenate([[2 * positions_mm[0] - middles[0]], middles, [2 * positions_mm[-1] - middles[-1]]])
     return np.minimum(edges[:-1], edges[1:]), np.maximum(edges[:-1], edges[1:])
+
+
+def stretches(positions_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the lengths (n,) that the sections stand for."""
+    begins, ends = extents(positions_mm)
+    return ends - begins
+
+
+def share_within(positions_mm: NDArray[np.float64], stretch_mm: tuple[float, float]) -> NDArray[np.float64]:
+    """Return the share (n,) of what each section stands for that lies within a stretch."""
+    begins, ends = extents(positions_mm)
+    overlap = np.minimum(ends, stretch_mm[1]) - np.maximum(begins, stretch_mm[0])
+    return np.asarray(np.clip(overlap, 0.0, None) / (ends - begins))

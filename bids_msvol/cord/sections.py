@@ -91,6 +91,19 @@ def outline_points(sections: Sections, radii_mm: NDArray[np.float64]) -> NDArray
     )
 
 
+def downward_arc_mm(sections: Sections) -> NDArray[np.float64]:
+    """Return positions (n,) along the centreline, downward from its highest point."""
+    arc = sections.arc_mm
+    return np.asarray(arc[-1] - arc)
+
+
+def arc_of_mm(sections: Sections, point_mm: NDArray[np.float64]) -> float:
+    """Return the downward position along the centreline nearest to a point; it goes on straight at its ends."""
+    nearest = int(np.argmin(np.linalg.norm(sections.centers_mm - point_mm, axis=1)))
+    beyond = float((point_mm - sections.centers_mm[nearest]) @ sections.along[nearest])
+    return float(downward_arc_mm(sections)[nearest]) - beyond
+
+
 def directions(count: int) -> NDArray[np.float64]:
     """Unit vectors (count, 2) at equal angles."""
     angles = 2.0 * np.pi * np.arange(count) / count

@@ -152,7 +152,7 @@ def judge(
     etiv
         As given, ``None`` where it failed.
     """
-    metrics = [_judge_number(name, value) for name, value in diagnostics.items() if name in METRICS]
+    metrics = [judge_number(name, value, METRICS[name]) for name, value in diagnostics.items() if name in METRICS]
     metrics.append(_judge_volume("etiv_mm3", etiv_mm3, PLAUSIBLE_MM3["eTIV"]))
     metrics.append(_judge_volume("whole_brain_mm3", whole_brain_mm3, PLAUSIBLE_MM3["WholeBrain"]))
     all_failed = any(metric.verdict == "fail" for metric in metrics)
@@ -192,7 +192,7 @@ def judge_contrast(
     values = {"contrast_covers_pct": 100.0 * float(seen[cavity].mean())}
     if (seen & ventricles).any():
         values[f"{name.lower()}_ventricle_brightness"] = float(np.median(normalised[seen & ventricles]))
-    judged = [_judge_number(metric, value) for metric, value in values.items()]
+    judged = [judge_number(metric, value, METRICS[metric]) for metric, value in values.items()]
     usable = all(metric.verdict != "fail" for metric in judged)
     withheld = [
         replace(metric, verdict="warn", reason=f"{metric.reason}; no lesions are claimed")
@@ -227,7 +227,7 @@ def judge_pair(
     changes
         As given, without values where the pair failed.
     """
-    metrics = [_judge_number("alignment", similarity)]
+    metrics = [judge_number("alignment", similarity, METRICS["alignment"])]
     differing = float(len(protocol_differences))
     metrics.append(
         QualityMetric("protocol_differences", differing, "warn", "; ".join(protocol_differences))
@@ -258,8 +258,8 @@ def worst_verdict(metrics: tuple[QualityMetric, ...]) -> Verdict:
     return "fail" if "fail" in found else "warn" if "warn" in found else "pass"
 
 
-def _judge_number(name: str, value: float) -> QualityMetric:
-    limits = METRICS[name]
+def judge_number(name: str, value: float, limits: Limits) -> QualityMetric:
+    """Give a number its verdict; one that is not finite is beyond every limit."""
     for verdict, limit in (("fail", limits.fail), ("warn", limits.warn)):
         beyond = limit is not None and (value < limit if limits.side == "below" else value > limit)
         if beyond or not np.isfinite(value):
