@@ -21,7 +21,7 @@ _POSITIONAL = ("bids_dir", "output_dir", "levels")
 _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("what to process", ("participant_labels", "session_labels", "bids_filters", "derivatives")),
     ("reading the dataset", ("bids_database_dir", "bids_validation")),
-    ("measurement", ("resolution_mm", "no_lesion_filling", "random_seed")),
+    ("measurement", ("resolution_mm", "no_lesion_filling", "cord_engine", "random_seed")),
     ("resources", ("work_dir", "nprocs", "omp_nthreads", "mem_gb")),
     (
         "how the run goes",

@@ -22,6 +22,7 @@ from bids_msvol.filters import Filters, parse_filters
 from bids_msvol.resources import available_cpus, available_memory_gb, default_threads
 
 BIDSValidation = Literal["warn", "error", "skip"]
+CordEngine = Literal["msvol", "sct"]
 
 DEFAULT_RESOLUTION_MM = 1.0
 SLOPPY_RESOLUTION_MM = 2.0
@@ -147,7 +148,7 @@ class Config:
     bids_filters: Filters = field(
         metadata=_meta(
             Option(
-                "JSON file that narrows which images are chosen, by contrast (t1w, flair, t2w) and entity; null: the "
+                "JSON file that narrows which images are chosen, by use (t1w, flair, t2w, cord) and entity; null: the "
                 "entity is absent, '*': it is present.",
                 parse_filters,
                 ("--bids-filter-file",),
@@ -234,6 +235,19 @@ class Config:
             )
         ),
         default=False,
+    )
+    cord_engine: CordEngine = field(
+        metadata=_meta(
+            Option(
+                "What outlines the cervical cord: this program, or Spinal Cord Toolbox, which must be on PATH.",
+                partial(values.parse_choice, choices=("msvol", "sct")),
+                ("--cord-engine",),
+                "{msvol,sct}",
+                default="msvol",
+                changes_results=True,
+            )
+        ),
+        default="msvol",
     )
     work_dir: Path = field(
         metadata=_meta(

@@ -23,7 +23,7 @@ FilterValue: TypeAlias = str | tuple[str, ...] | None
 
 Filters: TypeAlias = Mapping[str, Mapping[str, FilterValue]]
 
-QUERIES = ("t1w", "flair", "t2w")
+QUERIES = ("t1w", "flair", "t2w", "cord")
 """The contrasts that can be filtered."""
 
 OTHER_QUERIES = frozenset(

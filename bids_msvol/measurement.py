@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from bids_msvol.cord.change import CordChange
+    from bids_msvol.cord.records import SessionCord
     from bids_msvol.imaging.activity import LesionChange
     from bids_msvol.imaging.change import Change
     from bids_msvol.imaging.gadolinium import EnhancementMap
@@ -122,6 +124,10 @@ class SessionMeasurement:
         Why there are none measured; empty where there are.
     enhancement
         Lesions that take up contrast agent; ``None`` without an image after it.
+    cords
+        The cervical cord as each image of the session that shows it has it, the best image first.
+    no_cord
+        Why it was not measured on an image that could show it; empty otherwise.
     to_scan
         (4, 4) rigid movement from the working grid's world to that of the T1w file, where a person with several
         sessions has a space of their own; ``None`` where both are the same.
@@ -144,6 +150,8 @@ class SessionMeasurement:
     lesions: SessionLesions | None = None
     no_lesions: str = ""
     enhancement: EnhancementMap | None = None
+    cords: tuple[SessionCord, ...] = ()
+    no_cord: str = ""
     to_scan: NDArray[np.float64] | None = None
 
 
@@ -203,6 +211,8 @@ class PairMeasurement:
         What became of the lesions; ``None`` where the images of the two sessions cannot be compared.
     no_activity
         Why not; empty where they can.
+    cord
+        Change of the cord by level, where both sessions have it on the same kind of image.
     """
 
     before: Session
@@ -213,6 +223,7 @@ class PairMeasurement:
     verdict: Verdict
     activity: PairActivity | None = None
     no_activity: str = ""
+    cord: tuple[CordChange, ...] = ()
 
     def ids(self) -> dict[str, object]:
         """The columns that name the pair in a table."""

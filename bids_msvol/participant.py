@@ -169,6 +169,6 @@ def _record_path(session: Session, config: Config) -> Path:
 
 def _input_names(session: Session) -> dict[str, str | float | None]:
     """What the outputs repeat of the dataset besides the images' voxels."""
-    scans = {"flair": session.flair, "t2w": session.t2w, "t1w_gd": session.t1w_gd, "lesion_mask": session.lesion_mask}
-    others = {name: scan.relative_path for name, scan in scans.items() if scan}
+    names = ("flair", "t2w", "t1w_gd", "cord", "lesion_mask", "sct_table", "sct_mask", "cord_labels")
+    others = {name: scan.relative_path for name in names if (scan := getattr(session, name)) is not None}
     return {"t1w": session.t1w.relative_path, "choice": session.choice, "days": session.days, **others}

@@ -31,6 +31,7 @@ from bids_msvol.imaging.followup import (
 from bids_msvol.imaging.grids import conform
 from bids_msvol.imaging.quality import judge_pair, voxel_metrics, worst_verdict
 from bids_msvol.measurement import PairActivity, PairMeasurement, PersonMeasurement, SessionMeasurement
+from bids_msvol.person_cord import add_cords, compare_person_cords
 from bids_msvol.person_lesions import compare_views, describe_lesions
 from bids_msvol.protocols import protocol_differences
 from bids_msvol.session import add_lesions, describe_session, measure_session, structure_sums_mm3
@@ -115,7 +116,8 @@ def measure_person(
     """
     engine = engine if engine is not None else AtlasEngine()
     if len(sessions) == 1:
-        return PersonMeasurement((measure_session(sessions[0], images[0], config, engine),))
+        alone = measure_session(sessions[0], images[0], config, engine)
+        return PersonMeasurement(tuple(add_cords([alone], images, config)))
     whole = align_person([one.t1w for one in images], engine, config)
     base = segment_mean(whole, engine, config)
     expected = engine.expect(base)
@@ -133,13 +135,12 @@ def measure_person(
     for position, view in enumerate(views):
         enhancement = find_enhancing(sessions[position], view, anatomy[position], expected)
         measured[position] = add_lesions(measured[position], view, lesions[position], enhancement, config)
-    return PersonMeasurement(
-        tuple(measured),
-        tuple(
-            _with_activity(pair, became.get(which), reasons.get(which, ""), [measured[position] for position in which])
-            for which, pair in zip(compared, pairs, strict=True)
-        ),
-    )
+    pairs = [
+        _with_activity(pair, became.get(which), reasons.get(which, ""), [measured[position] for position in which])
+        for which, pair in zip(compared, pairs, strict=True)
+    ]
+    measured = add_cords(measured, images, config)
+    return PersonMeasurement(tuple(measured), tuple(compare_person_cords(pairs, measured)))
 
 
 def with_sessions(measured: PersonMeasurement, sessions: Sequence[Session]) -> PersonMeasurement:

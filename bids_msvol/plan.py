@@ -45,7 +45,12 @@ def _session_lines(session: Session, config: Config) -> Iterator[str]:
     yield f"  {session.name}"
     yield f"    T1w: {session.t1w.relative_path}"
     yield f"    why: {session.choice}"
-    for name, scan in (("FLAIR", session.flair), ("T2w", session.t2w), ("T1w after contrast", session.t1w_gd)):
+    for name, scan in (
+        ("FLAIR", session.flair),
+        ("T2w", session.t2w),
+        ("T1w after contrast", session.t1w_gd),
+        ("cord", session.cord),
+    ):
         if scan is not None:
             yield f"    {name}: {scan.relative_path}"
     yield from _ignored_lines(session.ignored, indent="    ")

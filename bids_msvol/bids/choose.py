@@ -89,18 +89,14 @@ class Choice:
 def exclusion(candidate: Candidate) -> str | None:
     """Say why an image cannot be used for volumetry at all, or return ``None`` if it can."""
     scan, geometry = candidate.scan, candidate.geometry
-    part = scan.entities.get("part", "mag")
-    if part != "mag":
+    if part := other_part(scan):
         return f"it holds the {part} part of the signal, not its magnitude"
-    labels = [label for key, label in scan.entities.items() if key not in _NO_TEXT]
-    series = [str(scan.metadata.get(key, "")) for key in ("SeriesDescription", "ProtocolName")]
-    if any(_LOCALISER_NAME.search(text) for text in (*labels, *series)):
+    if is_localiser(scan):
         return "it is named as a localiser"
-    if any(_CORD_NAME.search(label) for label in labels):
+    if any(_CORD_NAME.search(label) for label in text_labels(scan)):
         return "it is named as a scan of the spinal cord"
-    body_part = str(scan.metadata.get("BodyPartExamined", ""))
-    if _CORD_BODY_PART.search(body_part) and not _HEAD_BODY_PART.search(body_part):
-        return f"its sidecar says that it shows another part of the body ({body_part})"
+    if says_cord(scan):
+        return f"its sidecar says that it shows another part of the body ({scan.metadata['BodyPartExamined']})"
     if geometry is None:
         return None
     if min(geometry.shape) < MINIMUM_SLICES:
@@ -109,6 +105,30 @@ def exclusion(candidate: Candidate) -> str | None:
         extent = " x ".join(f"{length:.0f}" for length in geometry.extent_mm)
         return f"its field of view of {extent} mm is too small for a brain"
     return None
+
+
+def other_part(scan: Scan) -> str:
+    """Return which part of the signal an image holds if not its magnitude, else an empty text."""
+    part = scan.entities.get("part", "mag")
+    return "" if part == "mag" else part
+
+
+def text_labels(scan: Scan) -> list[str]:
+    """Return the labels of a file name that people choose freely."""
+    return [label for key, label in scan.entities.items() if key not in _NO_TEXT]
+
+
+def is_localiser(scan: Scan) -> bool:
+    """Say whether an image is named as a localiser or a scout."""
+    series = [str(scan.metadata.get(key, "")) for key in ("SeriesDescription", "ProtocolName")]
+    return any(_LOCALISER_NAME.search(text) for text in (*text_labels(scan), *series))
+
+
+def says_cord(scan: Scan) -> bool:
+    """Say whether the name or the sidecar of an image says that it shows the spinal cord and not the head."""
+    body_part = str(scan.metadata.get("BodyPartExamined", ""))
+    told = _CORD_BODY_PART.search(body_part) and not _HEAD_BODY_PART.search(body_part)
+    return bool(told) or any(_CORD_NAME.search(label) for label in text_labels(scan))
 
 
 def choose(candidates: Sequence[Candidate]) -> Choice:
@@ -136,8 +156,8 @@ def _rank(candidate: Candidate) -> tuple[Any, ...]:
         "ceagent" in entities,
         _reconstruction_rank(entities),
         _longest_edge(candidate),
-        _number(entities.get("echo")),
-        _number(entities.get("run")),
+        number_of(entities.get("echo")),
+        number_of(entities.get("run")),
         candidate.scan.relative_path,
     )
 
@@ -167,7 +187,8 @@ def _longest_edge(candidate: Candidate) -> float:
     return round(max(candidate.geometry.edges_mm) / EDGE_TOLERANCE_MM)
 
 
-def _number(label: str | None) -> int:
+def number_of(label: str | None) -> int:
+    """Return the number in a label such as that of ``run-``, 0 without any."""
     # An image without run- or echo- comes before the numbered ones.
     match = _NUMBER.search(label or "")
     return int(match[0]) if match else 0

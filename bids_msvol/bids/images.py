@@ -69,9 +69,9 @@ def load_image(path: Path) -> nib.Nifti1Image:
     """
     import numpy as np
 
-    image, shape, affine = _open_checked(path)
+    image, shape, affine = open_checked(path)
     _check_size(shape, affine, path)
-    data = _read(image, path).reshape(shape)
+    data = read_values(image, path).reshape(shape)
     data = _without_non_finite(data, path)
     if data.min() == data.max():
         raise DataError(
@@ -104,8 +104,8 @@ def load_mask_image(path: Path) -> nib.Nifti1Image:
     """
     import numpy as np
 
-    image, shape, affine = _open_checked(path)
-    data = np.nan_to_num(_read(image, path).reshape(shape), nan=0.0, posinf=0.0, neginf=0.0)
+    image, shape, affine = open_checked(path)
+    data = np.nan_to_num(read_values(image, path).reshape(shape), nan=0.0, posinf=0.0, neginf=0.0)
     if not np.array_equal(data, np.rint(data)):
         if data.min() < -PROBABILITY_TOLERANCE or data.max() > 1.0 + PROBABILITY_TOLERANCE:
             raise DataError(
@@ -118,7 +118,7 @@ def load_mask_image(path: Path) -> nib.Nifti1Image:
     return clean_image((data > 0).astype(np.float32), affine)
 
 
-def _open_checked(path: Path) -> tuple[nib.Nifti1Image, tuple[int, int, int], NDArray[np.float64]]:
+def open_checked(path: Path) -> tuple[nib.Nifti1Image, tuple[int, int, int], NDArray[np.float64]]:
     """Return an image whose voxels are not read yet, its shape, and its affine in mm, all of them checked."""
     check_fetched(path)
     image = _open(path)
@@ -277,7 +277,7 @@ def _mm(lengths: NDArray[np.float64]) -> str:
     return " x ".join(f"{length:.3g}" for length in lengths) + " mm"
 
 
-def _read(image: nib.Nifti1Image, path: Path) -> NDArray[np.float32]:
+def read_values(image: nib.Nifti1Image, path: Path) -> NDArray[np.float32]:
     """Return all values as float32; the checksum of a compressed file is verified, which nibabel alone does not do."""
     import numpy as np
 

@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bids_msvol.bids.choose import Candidate, Choice, choose, exclusion
+from bids_msvol.bids.choose_cord import SUFFIXES as CORD_SUFFIXES
+from bids_msvol.bids.choose_cord import choose_cord
+from bids_msvol.bids.cord_given import with_given_cord
 from bids_msvol.bids.files import check_fetched
 from bids_msvol.bids.lesion_masks import NAME as LESION_MASKS
 from bids_msvol.bids.lesion_masks import find_lesion_mask
@@ -201,6 +204,8 @@ def _collect_subject(config: Config, label: str, scans: Sequence[Scan]) -> Subje
                 logger.warning(
                     "%s: no lesion mask in %s; its lesions are found by the program.", session.name, folder_of_masks
                 )
+        if session is not None:
+            session = with_given_cord(session, config.derivatives, only_session=len(visits) == 1)
         if session is None:
             skipped += [IgnoredScan(f"sub-{label}" + (f"/ses-{visit}" if visit else ""), reason), *ignored]
         else:
@@ -224,6 +229,11 @@ def _collect_session(
     ignored: list[IgnoredScan] = []
     candidates: dict[str, list[Candidate]] = {query: [] for query in _SUFFIXES}
     by_suffix = {suffix: query for query, suffix in _SUFFIXES.items()}
+    cords = [
+        Candidate(scan, read_geometry(scan.path))
+        for scan in scans
+        if scan.suffix in CORD_SUFFIXES and passes(scan, config.bids_filters.get("cord", {}))
+    ]
     for scan in scans:
         query = by_suffix.get(scan.suffix)
         if query is None:
@@ -240,10 +250,30 @@ def _collect_session(
     if t1w.scan is None:
         reason = "it has no T1w that can be used" if any(scan.suffix == "T1w" for scan in scans) else "it has no T1w"
         return None, reason, tuple(ignored)
+    measured = [choice.scan for choice in (t1w, t1w_gd, flair, t2w)]
+    others = [candidate for candidate in cords if candidate.scan not in measured]
+    cord = choose_cord(others, named_by_filter="cord" in config.bids_filters)
     session = Session(
-        label, visit, t1w.scan, t1w.sentence, flair.scan, t2w.scan, t1w_gd.scan, days=days, ignored=tuple(ignored)
+        label,
+        visit,
+        t1w.scan,
+        t1w.sentence,
+        flair.scan,
+        t2w.scan,
+        t1w_gd.scan,
+        cord.scan,
+        cord.sentence,
+        days=days,
+        ignored=_without_cord(ignored, cord),
     )
     return session, "", ()
+
+
+def _without_cord(ignored: Sequence[IgnoredScan], cord: Choice) -> tuple[IgnoredScan, ...]:
+    """Say of images of the cord only why they are not used as such, not why they are none of the head."""
+    shown = {one.relative_path for one in cord.ignored} | ({cord.scan.relative_path} if cord.scan else set())
+    kept = [one for one in ignored if one.relative_path not in shown]
+    return tuple(sorted((*kept, *cord.ignored), key=lambda scan: scan.relative_path))
 
 
 def _choose_t1w(candidates: Sequence[Candidate]) -> tuple[Choice, Choice]:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from bids_msvol.bids.cord_tables import CORD, CORD_CHANGE, CORD_SECTIONS
 from bids_msvol.bids.lesion_tables import ACTIVITY, ENHANCEMENT, LESION_SUMMARY, LESIONS
 from bids_msvol.bids.names import (
     SessionFiles,
     change_table_path,
+    cord_change_path,
     lesion_activity_path,
     log_dir,
     pair_table_path,
@@ -104,6 +106,10 @@ class SessionOutputs:
         The table of all lesions together, one row.
     lesions, enhancement
         The tables of T2 lesions and of enhancing lesions; ``None`` where they could not be measured.
+    cord
+        The table of the cord by level.
+    cord_sections
+        The table of its sections; ``None`` where no cord was measured.
     provenance
         What the session was measured from and how.
     """
@@ -116,6 +122,8 @@ class SessionOutputs:
     lesion_summary: pd.DataFrame
     lesions: pd.DataFrame | None
     enhancement: pd.DataFrame | None
+    cord: pd.DataFrame
+    cord_sections: pd.DataFrame | None
     provenance: Provenance
 
     @property
@@ -149,6 +157,16 @@ class SessionOutputs:
         """Return a number of the table of all lesions, or ``None`` where it is missing."""
         values = self.lesion_summary[column].dropna()
         return float(values.iloc[0]) if len(values) else None
+
+    def cord_value(self, level: str, column: str) -> float | None:
+        """Return a number of the table of the cord from the best image, or ``None`` where it is missing."""
+        values = self.cord.loc[self.cord["level"] == level, column]
+        return float(values.iloc[0]) if len(values) and not values.isna().iloc[0] else None
+
+    def load_straight_cord(self, source: str) -> tuple[nib.Nifti1Image, nib.Nifti1Image] | None:
+        """Load the cord drawn straight and its outline; ``None`` where there is none of this source."""
+        paths = (self.files.straight_cord(source), self.files.straight_cord_mask(source))
+        return (_load(paths[0]), _load(paths[1])) if all(path.exists() for path in paths) else None
 
     def load_contrast(self, name: str) -> nib.Nifti1Image | None:
         """Load ``FLAIR`` or ``T2w`` on the grid of the T1w, normal white matter 1; ``None`` if there is none."""
@@ -200,6 +218,8 @@ class ParticipantOutputs:
         The tables of change and of the quality of the pairs of sessions; ``None`` where no pair was measured.
     activity
         The table of what became of the lesions; ``None`` where no two sessions could be compared.
+    cord_changes
+        The table of change of the cord; ``None`` where no two sessions have it on the same kind of image.
     """
 
     label: str
@@ -210,6 +230,7 @@ class ParticipantOutputs:
     changes: pd.DataFrame | None = None
     pairs: pd.DataFrame | None = None
     activity: pd.DataFrame | None = None
+    cord_changes: pd.DataFrame | None = None
 
     @property
     def sessions_table_path(self) -> Path:
@@ -248,7 +269,8 @@ def load_participant(output_dir: Path, label: str) -> ParticipantOutputs:
     changes = _read_if_there(change_table_path(output_dir, label), CHANGE)
     pairs = _read_if_there(pair_table_path(output_dir, label), PAIRS)
     activity = _read_if_there(lesion_activity_path(output_dir, label), ACTIVITY)
-    return ParticipantOutputs(label, output_dir, tuple(sessions), skipped, failures, changes, pairs, activity)
+    cord = _read_if_there(cord_change_path(output_dir, label), CORD_CHANGE)
+    return ParticipantOutputs(label, output_dir, tuple(sessions), skipped, failures, changes, pairs, activity, cord)
 
 
 def has_finished_session(output_dir: Path, label: str) -> bool:
@@ -316,7 +338,11 @@ def _load_session(root: Path, label: str, path: Path) -> SessionOutputs:
     summary = read_table(files.lesion_summary, LESION_SUMMARY)
     lesions = _read_if_there(files.lesion_table, LESIONS)
     enhancement = _read_if_there(files.enhancement_table, ENHANCEMENT)
-    return SessionOutputs(label, session, files, volumes, quality, summary, lesions, enhancement, provenance)
+    cord = read_table(files.cord_table, CORD)
+    sections = _read_if_there(files.cord_sections, CORD_SECTIONS)
+    return SessionOutputs(
+        label, session, files, volumes, quality, summary, lesions, enhancement, cord, sections, provenance
+    )
 
 
 def _read_if_there(path: Path, table: Table) -> pd.DataFrame | None:

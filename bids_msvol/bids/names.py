@@ -125,6 +125,11 @@ def lesion_activity_path(root: Path, subject: str) -> Path:
     return derivative_path(root, subject, None, "morph", ".tsv", seg="lesions", desc="change")
 
 
+def cord_change_path(root: Path, subject: str) -> Path:
+    """Return the path of the table of change of a participant's cord."""
+    return derivative_path(root, subject, None, "morph", ".tsv", seg="cord", desc="change")
+
+
 @dataclass(frozen=True)
 class SessionFiles:
     """Where everything of one session is, whether or not it has been written yet."""
@@ -215,6 +220,37 @@ class SessionFiles:
         )
         return tuple(dict.fromkeys(one for path in files for one in (path, sidecar_path(path))))
 
+    @property
+    def cord_table(self) -> Path:
+        """Table of the cord by level."""
+        return self.path("morph", ".tsv", seg="cord")
+
+    @property
+    def cord_sections(self) -> Path:
+        """Table of the sections of the cord."""
+        return self.path("morph", ".tsv", seg="cord", desc="sections")
+
+    def cord_mask(self, source: str) -> Path:
+        """Mask of the cord on the grid of the image it was outlined on; ``source`` as in `CordSource`."""
+        return self.path("mask", ".nii.gz", label="SC", desc=_label(source))
+
+    def straight_cord(self, source: str) -> Path:
+        """The cord drawn straight."""
+        return self.path(source.partition("-")[2], ".nii.gz", desc=f"{_label(source)}Straight")
+
+    def straight_cord_mask(self, source: str) -> Path:
+        """Outline on the straightened cord."""
+        return self.path("mask", ".nii.gz", label="SC", desc=f"{_label(source)}Straight")
+
+    def cord_files(self) -> tuple[Path, ...]:
+        """Everything about the cord, with sidecars; which of it exists depends on the images of the session."""
+        images = ("head-T1w", "cord-T2w", "cord-T1w", "cord-T2starw")
+        files = (
+            *(self.cord_table, self.cord_sections, self.cord_mask("sct-mask")),
+            *(make(one) for make in (self.cord_mask, self.straight_cord, self.straight_cord_mask) for one in images),
+        )
+        return tuple(one for path in files for one in (path, sidecar_path(path)))
+
     def probseg(self, tissue: Tissue) -> Path:
         """Probability map of a tissue."""
         return self.path("probseg", ".nii.gz", label=tissue)
@@ -228,6 +264,10 @@ class SessionFiles:
     def scan_transform(self) -> Path:
         """Rigid transform from the T1w file to the space that a person's sessions share."""
         return self.path("xfm", ".h5", from_="orig", to="T1w", mode="image")
+
+
+def _label(source: str) -> str:
+    return source.replace("-", "")
 
 
 def sidecar_path(path: Path) -> Path:

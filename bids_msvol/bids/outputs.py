@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bids_msvol.bids.atomic import clean_image, probability_image, quantised, replacing, write_image, write_json
+from bids_msvol.bids.cord_outputs import write_cord, write_cord_changes
 from bids_msvol.bids.dataset import OutputDataset
 from bids_msvol.bids.lesion_outputs import write_activity, write_lesions
 from bids_msvol.bids.load import SessionOutputs, load_participant
 from bids_msvol.bids.names import (
     SessionFiles,
     change_table_path,
+    cord_change_path,
     lesion_activity_path,
     log_dir,
     pair_table_path,
@@ -24,7 +26,16 @@ from bids_msvol.bids.names import (
     sidecar_path,
 )
 from bids_msvol.bids.provenance import bids_uri, describe_session, raw_uri, table_origin
-from bids_msvol.bids.tables import CHANGE, HEADLINES, LESION_HEADLINES, PAIRS, QUALITY, SESSIONS, VOLUMES
+from bids_msvol.bids.tables import (
+    CHANGE,
+    CORD_HEADLINES,
+    HEADLINES,
+    LESION_HEADLINES,
+    PAIRS,
+    QUALITY,
+    SESSIONS,
+    VOLUMES,
+)
 from bids_msvol.bids.tabular import write_table
 from bids_msvol.measurement import per_year
 from bids_msvol.structures import ETIV_NAME, STRUCTURES, SUMS
@@ -82,6 +93,7 @@ def write_session(
         *_write_transforms(measurement, files),
         *_write_tables(measurement, files),
         *write_lesions(measurement, files, earlier),
+        *write_cord(measurement, files),
     ]
     write_json(files.provenance, describe_session(measurement, config))
     return (*written, files.provenance)
@@ -148,12 +160,12 @@ def write_changes(pairs: Sequence[PairMeasurement], config: Config) -> tuple[Pat
         for one in pair.quality
     ]
     quality = write_table(pair_table_path(root, subject), PAIRS, metrics, **table_origin(PAIRS, sources))
-    return (*changes, *quality, *write_activity(pairs, config))
+    return (*changes, *quality, *write_activity(pairs, config), *write_cord_changes(pairs, config))
 
 
 def remove_changes(config: Config, subject: str) -> None:
     """Remove the tables of change, which are about sessions that are measured differently now."""
-    for table in (change_table_path, pair_table_path, lesion_activity_path):
+    for table in (change_table_path, pair_table_path, lesion_activity_path, cord_change_path):
         path = table(config.output_dir, subject)
         for file in (path, sidecar_path(path)):
             file.unlink(missing_ok=True)
@@ -317,4 +329,5 @@ def _session_row(session: SessionOutputs) -> dict[str, object]:
     brain, etiv = session.volume_mm3("WholeBrain"), session.etiv_mm3
     row["brain_parenchymal_fraction"] = brain / etiv if brain is not None and etiv else None
     row |= {name: session.lesion_value(source) for name, source in LESION_HEADLINES.items()}
+    row |= {name: session.cord_value(level, column) for name, (level, column) in CORD_HEADLINES.items()}
     return row

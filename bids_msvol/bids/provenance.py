@@ -38,7 +38,11 @@ def describe_session(measurement: SessionMeasurement, config: Config) -> dict[st
         "FLAIR": session.flair,
         "T2w": session.t2w,
         "T1w after contrast agent": session.t1w_gd,
+        "image of the cord": session.cord,
         "lesion mask": session.lesion_mask,
+        "table of Spinal Cord Toolbox": session.sct_table,
+        "mask of the cord": session.sct_mask,
+        "levels of the cord": session.cord_labels,
     }
     return {
         "Session": session.label,

@@ -56,9 +56,15 @@ class Session:
         One sentence: why this T1w and not another.
     flair, t2w, t1w_gd
         Further contrasts of the visit, where present.
+    cord, cord_choice
+        Image of the cervical cord, and one sentence why this one; without any, the cord is measured on the T1w alone.
     lesion_mask
         Lesions as somebody else drew them, given with ``--derivatives lesions=PATH``; its ``relative_path`` is that
         from PATH.
+    sct_table, sct_mask
+        Table and mask of the cord by Spinal Cord Toolbox, given with ``--derivatives sct=PATH``.
+    cord_labels
+        Discs or vertebrae, given with ``--derivatives labels=PATH``.
     days
         Days since the person's first session, from ``sessions.tsv`` (``acq_time`` or ``days``); ``None`` if unknown.
     ignored
@@ -72,7 +78,12 @@ class Session:
     flair: Scan | None = None
     t2w: Scan | None = None
     t1w_gd: Scan | None = None
+    cord: Scan | None = None
+    cord_choice: str = ""
     lesion_mask: Scan | None = None
+    sct_table: Scan | None = None
+    sct_mask: Scan | None = None
+    cord_labels: Scan | None = None
     days: float | None = None
     ignored: tuple[IgnoredScan, ...] = ()
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from bids_msvol.bids.cord_tables import CORD, CORD_CHANGE, CORD_SECTIONS
 from bids_msvol.bids.lesion_tables import ACTIVITY, ACTIVITY_COLUMNS, ENHANCEMENT, GD_COLUMNS, LESION_SUMMARY, LESIONS
 from bids_msvol.bids.tabular import (
     DAYS_BETWEEN,
@@ -124,6 +125,25 @@ def _lesion_columns() -> tuple[Column, ...]:
     return tuple(replace(own[source], name=name) for name, source in LESION_HEADLINES.items())
 
 
+CORD_HEADLINES: Mapping[str, tuple[str, str]] = {
+    "cord_c2c3_mm2": ("C2-C3", "csa_mm2"),
+    "cord_c2c3_etiv_mm2": ("C2-C3", "csa_etiv_mm2"),
+    "cord_volume_mm3": ("C1-C7", "volume_mm3"),
+    "cord_length_mm": ("C1-C7", "length_mm"),
+    "cord_c1c7_mm2": ("C1-C7", "csa_mm2"),
+}
+"""Columns of the table of sessions, and the row and column of the table of the cord that they repeat."""
+
+
+def _cord_columns() -> tuple[Column, ...]:
+    own = {column.name: column for column in CORD.columns}
+    rows = {"C2-C3": "around the disc C2/C3", "C1-C7": "of what was measured of C1 to C7"}
+    return tuple(
+        replace(own[column], name=name, description=f"Cord {rows[level]}. {own[column].description}")
+        for name, (level, column) in CORD_HEADLINES.items()
+    )
+
+
 SESSIONS = Table(
     "Sessions",
     "sub-*/sub-*_sessions.tsv",
@@ -141,6 +161,7 @@ SESSIONS = Table(
         ),
         *_headline_columns(),
         *_lesion_columns(),
+        *_cord_columns(),
     ),
 )
 
@@ -180,7 +201,10 @@ PAIRS = Table(
     (*PAIR_COLUMNS, *QUALITY.columns),
 )
 
-TABLES = (VOLUMES, QUALITY, LESIONS, LESION_SUMMARY, ENHANCEMENT, SESSIONS, CHANGE, PAIRS, ACTIVITY, LABELS)
+TABLES = (
+    *(VOLUMES, QUALITY, LESIONS, LESION_SUMMARY, ENHANCEMENT, CORD, CORD_SECTIONS, SESSIONS),
+    *(CHANGE, PAIRS, ACTIVITY, CORD_CHANGE, LABELS),
+)
 """All tables, in the order of the documentation."""
 
 

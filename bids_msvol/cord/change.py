@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import nibabel as nib
@@ -10,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from bids_msvol.cord.levels import LEAST_COVERAGE, level_ranges_mm, share_within, stretches
+from bids_msvol.cord.levels import LEAST_COVERAGE, LevelMeasure, level_ranges_mm, share_within, stretches
 from bids_msvol.cord.measure import MeasuredCord, OutlinedCord, straighten
-from bids_msvol.cord.sections import arc_of_mm, downward_arc_mm
+from bids_msvol.cord.sections import downward_arc_mm
 
 STEP_MM = 0.5
 """Distance of the positions along the cord at which the straightened images of two sessions are compared."""
@@ -73,7 +74,7 @@ class Offset:
 def align_along(
     before: OutlinedCord,
     after: OutlinedCord,
-    junctions_mm: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
+    junction_arcs_mm: tuple[float, float] | None,
 ) -> Offset | None:
     """Find how far one session's cord is shifted along that of another.
 
@@ -84,19 +85,17 @@ def align_along(
     ----------
     before, after
         The cord in images of the same kind.
-    junctions_mm
-        The pontomedullary junction in the world of both, where known: the shift is looked for near theirs, and is
-        theirs if the images do not tell.
+    junction_arcs_mm
+        Downward position of the pontomedullary junction in both, where known: the shift is looked for near theirs, and
+        is theirs if the images do not tell.
 
     Returns
     -------
     Offset or None
         ``None`` if nothing tells.
     """
-    guess = 0.0
-    if junctions_mm is not None:
-        guess = arc_of_mm(after.sections, junctions_mm[1]) - arc_of_mm(before.sections, junctions_mm[0])
-    reach = FAR_MM if junctions_mm is None else NEAR_JUNCTION_MM
+    guess = 0.0 if junction_arcs_mm is None else junction_arcs_mm[1] - junction_arcs_mm[0]
+    reach = FAR_MM if junction_arcs_mm is None else NEAR_JUNCTION_MM
     earlier, later = _texture(before), _texture(after)
     shifts = np.arange(-round(reach / STEP_MM), round(reach / STEP_MM) + 1) + round(guess / STEP_MM)
     likeness = np.asarray([_correlation(earlier, later, int(shift)) for shift in shifts])
@@ -107,7 +106,7 @@ def align_along(
             bend = low - 2.0 * top + high
             between = 0.5 * (low - high) / bend if np.isfinite(bend) and bend < 0 else 0.0
             return Offset(float((shifts[best] + between) * STEP_MM), float(likeness[best]))
-    if junctions_mm is None:
+    if junction_arcs_mm is None:
         return None
     return Offset(guess, float(np.nanmax(likeness)) if np.isfinite(likeness).any() else float("nan"))
 
@@ -146,6 +145,24 @@ def compare_cords(source: str, before: MeasuredCord, after: MeasuredCord, offset
     return tuple(changes)
 
 
+def compare_levels(
+    source: str, before: Sequence[LevelMeasure], after: Sequence[LevelMeasure]
+) -> tuple[CordChange, ...]:
+    """Compare the mean areas of levels, where nothing but these is known of either session."""
+    later = {level.level: level for level in after}
+    changes = []
+    for level in before:
+        other = later.get(level.level)
+        if other is None or level.csa_mm2 is None or other.csa_mm2 is None:
+            continue
+        # Of a stretch that is not all in view each session may show another part.
+        if level.level in ("C1-C7", "visible"):
+            continue
+        percent = 100.0 * (other.csa_mm2 / level.csa_mm2 - 1.0)
+        changes.append(CordChange(source, level.level, other.csa_mm2 - level.csa_mm2, percent, other.coverage))
+    return tuple(changes)
+
+
 def _compare(
     source: str,
     level: str,
@@ -173,7 +190,10 @@ def _texture(cord: OutlinedCord) -> NDArray[np.float64]:
     level = ndimage.gaussian_filter(even, SMOOTH_MM / STEP_MM, mode="nearest")
     texture = np.asarray(even / np.maximum(level, 1e-6 * np.abs(even).max() + 1e-12) - 1.0, dtype=np.float64)
     texture[ndimage.map_coordinates(outside.astype(np.float32), grid, order=1) > 0] = np.nan
-    return texture
+    seen = np.isfinite(texture)
+    # What does not vary along the cord, as the canal itself, looks alike at every shift.
+    means = np.nansum(texture, axis=0) / np.maximum(seen.sum(axis=0), 1)
+    return np.asarray(texture - means)
 
 
 def _outside(cord: OutlinedCord) -> NDArray[np.bool_]:

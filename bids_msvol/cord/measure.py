@@ -21,7 +21,7 @@ from bids_msvol.cord.levels import (
 )
 from bids_msvol.cord.outline import outline_cord, sample_profiles
 from bids_msvol.cord.partial_volume import cord_shares, undo_blur
-from bids_msvol.cord.quality import contrast_to_fluid, judge_cord, trust_sections, upper_run
+from bids_msvol.cord.quality import contrast_to_fluid, judge_cord, taper_pct, trust_sections, upper_run
 from bids_msvol.cord.sections import CordShape, Sections, arc_of_mm, downward_arc_mm, measure_outlines
 from bids_msvol.imaging.grids import to_canonical
 from bids_msvol.imaging.quality import worst_first, worst_verdict
@@ -105,6 +105,8 @@ class MeasuredCord:
         Its outlines and what was measured on them.
     levelling
         How the levels were told; ``None`` where nothing tells them.
+    junction_arc_mm
+        Downward position of the pontomedullary junction; ``None`` where unknown.
     levels
         C1 to C7, the 20 mm around the disc C2/C3 and C1 to C7 together; or one row for all that is visible.
     quality, verdict
@@ -113,6 +115,7 @@ class MeasuredCord:
 
     outlined: OutlinedCord
     levelling: Levelling | None
+    junction_arc_mm: float | None
     levels: tuple[LevelMeasure, ...]
     quality: tuple[QualityMetric, ...]
     verdict: Verdict
@@ -150,11 +153,11 @@ def outline_scan(scan: CordScan) -> OutlinedCord:
     midline = None if scan.junction_mm is None else float(scan.junction_mm[0])
     found = find_cord(image, bright=scan.bright, midline_mm=midline)
     sections, radii = outline_cord(image, found.points_mm, bright=scan.bright)
+    coefficients = ndimage.spline_filter(np.asarray(image.dataobj, dtype=np.float32), 3, np.float32)
+    profiles = sample_profiles(coefficients, image.affine, sections) * (-1.0 if scan.bright else 1.0)
     across, back, up = image.shape
     radii = undo_blur(sections, radii, (across, back, up), image.affine)
     shape = measure_outlines(sections, radii)
-    coefficients = ndimage.spline_filter(np.asarray(image.dataobj, dtype=np.float32), 3, np.float32)
-    profiles = sample_profiles(coefficients, image.affine, sections) * (-1.0 if scan.bright else 1.0)
     contrast, uneven = contrast_to_fluid(profiles, radii)
     margin = HEAD_END_MM if scan.whole_head else NECK_END_MM
     seen, trusted = trust_sections(sections, radii, shape.csa_mm2, contrast, uneven, image, margin)
@@ -178,7 +181,9 @@ def outline_scan(scan: CordScan) -> OutlinedCord:
     return OutlinedCord(image, sections, radii, shape, seen, trusted, quality)
 
 
-def measure_levels(outlined: OutlinedCord, levelling: Levelling | None, unknown: str) -> MeasuredCord:
+def measure_levels(
+    outlined: OutlinedCord, levelling: Levelling | None, junction_arc_mm: float | None = None, unknown: str = ""
+) -> MeasuredCord:
     """Average the cord over its levels.
 
     Parameters
@@ -187,8 +192,10 @@ def measure_levels(outlined: OutlinedCord, levelling: Levelling | None, unknown:
         The cord.
     levelling
         How positions become levels, ``None`` if nothing tells them: then all that is visible is one row.
+    junction_arc_mm
+        Downward position of the pontomedullary junction, if known.
     unknown
-        Why they are not known; only used then.
+        Why the levels are not known; only used then.
     """
     quality, arc = list(outlined.quality), downward_arc_mm(outlined.sections)
     if levelling is None:
@@ -200,11 +207,13 @@ def measure_levels(outlined: OutlinedCord, levelling: Levelling | None, unknown:
         levels = average_levels(outlined.shape, arc, table, outlined.trusted)
         around = next(one for one in levels if one.level == "C2-C3")
         quality += judge_cord({"cord_c2c3_coverage_pct": 100.0 * (around.coverage or 0.0)})
+        taper = taper_pct(outlined.shape.csa_mm2, table, outlined.trusted)
+        quality += judge_cord({} if taper is None else {"cord_taper_pct": taper})
     judged = worst_first(quality)
     verdict = worst_verdict(judged)
     if verdict == "fail":
         levels = tuple(one.without_values() for one in levels)
-    return MeasuredCord(outlined, levelling, levels, judged, verdict)
+    return MeasuredCord(outlined, levelling, junction_arc_mm, levels, judged, verdict)
 
 
 def cord_mask(cord: OutlinedCord, target: nib.Nifti1Image) -> nib.Nifti1Image:

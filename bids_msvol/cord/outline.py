@@ -21,8 +21,11 @@ STEP_MM, REACH_MM = 0.2, 11.0
 LEAST_RADIUS_MM, MOST_RADIUS_MM = 2.0, 9.5
 """The edge lies between these: atrophied cords are 4.5 mm thick, the medulla 17 mm wide."""
 
-SEARCH_SIGMA_MM, PLACE_SIGMA_MM = 0.5, 0.35
+SEARCH_SIGMA_MM, PLACE_SIGMA_MM = 0.5, 0.5
 """Width of the smoothing along a direction, in finding the edge and in placing it."""
+
+STRETCH_MM, STEEP_SHARE = 1.2, 0.3
+"""The edge is the middle of what is at least this share as steep as the steepest point, and this near to it."""
 
 ALONG_SIGMA_MM = 1.5
 """Width of the smoothing along the cord, where slices are thinner than this."""
@@ -53,7 +56,7 @@ def outline_cord(
 
     Brightness is sampled in polar coordinates in each section, and the closed line of steepest edges is found by
     dynamic programming (Timp & Karssemeijer 2004), in three rounds, each with a better centre and with the neighbouring
-    sections in mind; the edge is then placed at the maximum of the gradient to a fraction of a sample.
+    sections in mind; the edge is then placed in the middle of the slope to a fraction of a sample.
 
     Parameters
     ----------
@@ -116,7 +119,9 @@ def sample_profiles(
 def place_edges(
     profiles: NDArray[np.float32], found: NDArray[np.int64], spacing_mm: float, reach: int = 3
 ) -> NDArray[np.float64]:
-    """Place the edge at the steepest point near a sample, by a parabola through the gradient, and round it off.
+    """Place the edge in the middle of the steep stretch around its steepest point, and round the outline off.
+
+    Between voxels brightness rises in steps, so that the steepest point jumps; the middle of the stretch does not.
 
     Parameters
     ----------
@@ -127,7 +132,7 @@ def place_edges(
     spacing_mm
         Distance from one section to the next.
     reach
-        Samples that it may lie away.
+        Samples by which its steepest point may lie away.
 
     Returns
     -------
@@ -135,12 +140,13 @@ def place_edges(
         (n, ANGLES) radius, mm.
     """
     steep = _steepness(profiles, spacing_mm, PLACE_SIGMA_MM)
-    samples = np.clip(found[..., None] + np.arange(-reach, reach + 1), 1, profiles.shape[2] - 2)
-    best = np.take_along_axis(samples, np.take_along_axis(steep, samples, 2).argmax(2)[..., None], 2)
-    before, at, after = (np.take_along_axis(steep, best + step, 2)[..., 0] for step in (-1, 0, 1))
-    curvature = before - 2.0 * at + after
-    share = np.divide((before - after) / 2.0, curvature, out=np.zeros_like(at), where=curvature < 0)
-    return round_off((best[..., 0] + np.clip(share, -1.0, 1.0)) * STEP_MM)
+    near = np.clip(found[..., None] + np.arange(-reach, reach + 1), 1, profiles.shape[2] - 2)
+    best = np.take_along_axis(near, np.take_along_axis(steep, near, 2).argmax(2)[..., None], 2)
+    half = round(STRETCH_MM / STEP_MM)
+    stretch = np.clip(best + np.arange(-half, half + 1), 0, profiles.shape[2] - 1)
+    floor = STEEP_SHARE * np.take_along_axis(steep, best, 2)
+    weights = np.maximum(np.take_along_axis(steep, stretch, 2) - floor, 1e-9)
+    return round_off((weights * stretch).sum(axis=2) / weights.sum(axis=2) * STEP_MM)
 
 
 def round_off(radii_mm: NDArray[np.float64]) -> NDArray[np.float64]:

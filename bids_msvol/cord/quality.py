@@ -30,17 +30,28 @@ TREND_ROUNDS = 3
 LEAST_CONTRAST_SHARE = 0.4
 """Least contrast of a section with its fluid, as a share of that of all: below, the edge is that of something else."""
 
-LEAST_EVENNESS_SHARE = 0.33
-"""Least contrast divided by the unevenness within, as a share of that of all sections: below, a band of an artefact
-crosses the cord. Lesions make a cord less uneven than that."""
+LEAST_EVENNESS = 2.0
+"""Least contrast divided by the unevenness within: below, a band of an artefact crosses the cord. A lesion that fills
+half of the cord, half-way to the brightness of fluid, leaves 4."""
 
 LARGEST_GAP_MM = 3.0
 """Below a longer gap, nothing is believed in images of the head: their lower end is bent and folded."""
+
+TAPER_UPPER_MM, TAPER_END_MM, TAPER_STRETCH_MM = (35.0, 50.0), 101.0, 10.0
+"""Stretch below the junction that the lowest 10 mm are compared with, and the lower end of C5: further
+down cords do taper."""
 
 METRICS: Mapping[str, Limits] = {
     "cord_contrast_to_noise": Limits(3.0, 1.2, "below", "cord and fluid are hard to tell apart"),
     "cord_sections_withheld_pct": Limits(15.0, 50.0, "above", "the outline is not to be believed in many sections"),
     "cord_c2c3_coverage_pct": Limits(90.0, None, "below", "the stretch around the disc C2/C3 is not all in view"),
+    "cord_taper_pct": Limits(
+        15.0,
+        None,
+        "above",
+        "the cord seems to taper toward the lower end of the image, which cords do not do there but bent images do, "
+        "so that areas are too small",
+    ),
     "cord_bend_mm": Limits(1.0, 3.0, "above", "the middle of the cord jumps from slice to slice"),
     "cord_voxel_in_plane_mm": Limits(1.1, None, "above", "the voxels across the cord are large"),
 }
@@ -105,8 +116,7 @@ def trust_sections(
         return seen, seen & plausible
     evenness = contrast / np.maximum(uneven, 1e-12)
     clear = contrast > LEAST_CONTRAST_SHARE * np.median(contrast[seen])
-    even = evenness > LEAST_EVENNESS_SHARE * np.median(evenness[seen])
-    good = seen & plausible & clear & even
+    good = seen & plausible & clear & (evenness > LEAST_EVENNESS)
     if not good.any():
         return seen, good
     fair = good
@@ -129,6 +139,29 @@ def _trend(arc_mm: NDArray[np.float64], values: NDArray[np.float64], used: NDArr
         slope = np.average((offset - middle) * (values - mean), weights=weights) / max(spread, 1e-9)
         trend[number] = mean - slope * middle
     return np.maximum(trend, 1.0)
+
+
+def taper_pct(csa_mm2: NDArray[np.float64], table_mm: NDArray[np.float64], trusted: NDArray[np.bool_]) -> float | None:
+    """Return by how much the lowest part of a cord is thinner than the part at C1 and C2, in per cent.
+
+    Between C1 and C5 the mean area of healthy cords changes by less than 10 %.
+
+    Parameters
+    ----------
+    csa_mm2, table_mm, trusted
+        (n,) areas, positions in the average cord, and what is believed.
+
+    Returns
+    -------
+    float or None
+        ``None`` where too little is in view to tell.
+    """
+    upper = trusted & (table_mm > TAPER_UPPER_MM[0]) & (table_mm < TAPER_UPPER_MM[1])
+    below = trusted & (table_mm >= TAPER_UPPER_MM[1]) & (table_mm < TAPER_END_MM)
+    if not upper.any() or not below.any():
+        return None
+    lowest = below & (table_mm > table_mm[below].max() - TAPER_STRETCH_MM)
+    return float(100.0 * (1.0 - csa_mm2[lowest].mean() / csa_mm2[upper].mean()))
 
 
 def upper_run(trusted: NDArray[np.bool_], spacing_mm: float) -> NDArray[np.bool_]:

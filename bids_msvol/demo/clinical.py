@@ -18,6 +18,10 @@ ETIV_SPREAD_MM3 = 0.10e6
 
 DAYS_PER_YEAR = 365.25
 
+NECK_SCANNED = 1
+"""Number of the participant, with multiple sclerosis, who has a scan of the neck at every visit. The others show what
+the T1w of the head alone tells of the cord."""
+
 
 @dataclass(frozen=True)
 class Appointment:
@@ -59,6 +63,8 @@ class Participant:
         Intracranial volume.
     appointments
         Visits in order of time: two with multiple sclerosis, one without.
+    has_neck_scan
+        Whether there is a scan of the neck at every visit.
     """
 
     label: str
@@ -67,6 +73,7 @@ class Participant:
     group: Literal["MS", "HC"]
     etiv_mm3: float
     appointments: tuple[Appointment, ...]
+    has_neck_scan: bool
 
 
 def draw_participant(number: int, rng: np.random.Generator) -> Participant:
@@ -97,4 +104,5 @@ def draw_participant(number: int, rng: np.random.Generator) -> Participant:
         group="MS" if has_ms else "HC",
         etiv_mm3=etiv,
         appointments=tuple(appointments),
+        has_neck_scan=number == NECK_SCANNED,
     )

@@ -12,11 +12,13 @@ import numpy as np
 
 from bids_msvol.atlas.head import HeadAtlas, coarsen_atlas, load_atlas
 from bids_msvol.demo.clinical import DAYS_PER_YEAR, Appointment, Participant, draw_participant
+from bids_msvol.demo.cord_scan import cervical_voxel_mm, place_cervical_scan
 from bids_msvol.demo.person import Visit, make_person, make_visit, random_pose
-from bids_msvol.demo.protocol import PROTOCOL
+from bids_msvol.demo.protocol import CERVICAL_T2W, PROTOCOL
 from bids_msvol.demo.raw import write_about, write_participants, write_scan
 from bids_msvol.demo.scanner import draw_head, place_scan, scan
 from bids_msvol.demo.truth import FOLDER, write_about_truth, write_change_truth, write_visit_truth
+from bids_msvol.demo.truth_cord import write_cord_change, write_visit_cord
 from bids_msvol.errors import CannotCreateError, UsageError
 
 logger = logging.getLogger(__name__)
@@ -107,6 +109,10 @@ def _make_participant(
 ) -> None:
     person = make_person(atlas, rng, etiv_mm3=participant.etiv_mm3, with_lesions=participant.group == "MS")
     healthy = [draw_head(person.labels, sequence, rng) for sequence in PROTOCOL]
+    # Chance of its own, so that the other scans do not depend on whether there is one of the neck.
+    neck_rng = rng.spawn(1)[0]
+    scans_neck = participant.has_neck_scan and person.neck is not None
+    neck_signal = draw_head(person.labels, CERVICAL_T2W, neck_rng) if scans_neck else None
     visits: list[tuple[Appointment, Visit]] = []
     for appointment in participant.appointments:
         logger.info("sub-%s: scans of ses-%s", participant.label, appointment.session)
@@ -118,5 +124,13 @@ def _make_participant(
             write_scan(root, participant.label, appointment.session, sequence, image)
             if number == 0:
                 write_visit_truth(root / FOLDER, participant.label, appointment, person, visit, placement)
+        if neck_signal is not None:
+            motion = random_pose(neck_rng, MOTION_SPREAD)
+            placement = place_cervical_scan(person, visit, cervical_voxel_mm(resolution_mm), motion)
+            image = scan(neck_signal, person, visit, placement, CERVICAL_T2W, neck_rng)
+            write_scan(root, participant.label, appointment.session, CERVICAL_T2W, image)
+        if visit.neck is not None:
+            write_visit_cord(root / FOLDER, participant.label, appointment.session, visit.neck)
         visits.append((appointment, visit))
     write_change_truth(root / FOLDER, participant.label, visits)
+    write_cord_change(root / FOLDER, participant.label, visits)

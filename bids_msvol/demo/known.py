@@ -11,6 +11,7 @@ from bids_msvol.bids.names import derivative_path
 from bids_msvol.bids.tables import VOLUMES
 from bids_msvol.bids.tabular import Table, read_table
 from bids_msvol.demo.truth import FOLDER, LESIONS
+from bids_msvol.demo.truth_cord import CORD_TRUTH
 from bids_msvol.errors import DataError, NoInputError
 
 if TYPE_CHECKING:
@@ -59,12 +60,22 @@ class KnownSession:
         The lesions present, by number.
     lesion_path
         Image of the lesions by number, on the grid of the session's T1w file.
+    cord
+        The table of true areas of the cord; ``None`` if the truth has none.
     """
 
     label: str
     volumes: pd.DataFrame
     lesions: tuple[KnownLesion, ...]
     lesion_path: Path
+    cord: pd.DataFrame | None
+
+    def area_mm2(self, level: str) -> float | None:
+        """Return the true mean area of a stretch of the cord, ``None`` if it is not known."""
+        if self.cord is None:
+            return None
+        areas = self.cord.loc[self.cord["level"] == level, "csa_mm2"].dropna()
+        return float(areas.iloc[0]) if len(areas) else None
 
     def load_lesions(self) -> nib.Nifti1Image:
         """Load the image of the lesions.
@@ -134,6 +145,7 @@ def _load_person(truth: Path, folder: Path) -> KnownPerson:
 def _load_session(truth: Path, participant: str, session: str) -> KnownSession:
     lesion_path = derivative_path(truth, participant, session, "dseg", ".nii.gz", seg="lesions")
     table = _read(derivative_path(truth, participant, session, "dseg", ".tsv", seg="lesions"), LESIONS)
+    cord = derivative_path(truth, participant, session, "morph", ".tsv", seg="cord")
     return KnownSession(
         label=session,
         volumes=_read(derivative_path(truth, participant, session, "morph", ".tsv", seg="structures"), VOLUMES),
@@ -142,6 +154,8 @@ def _load_session(truth: Path, participant: str, session: str) -> KnownSession:
             for row in table.to_dict("records")
         ),
         lesion_path=lesion_path,
+        # A head without a brainstem has no neck.
+        cord=_read(cord, CORD_TRUTH) if cord.exists() else None,
     )
 
 

@@ -15,6 +15,8 @@ from bids_msvol.atlas.labels import INTRACRANIAL
 from bids_msvol.demo.anatomy import sample_anatomy
 from bids_msvol.demo.atrophy import field_grid, plan_atrophy
 from bids_msvol.demo.lesions import Lesion, lesion_map, place_lesions
+from bids_msvol.demo.neck import Neck, shrink_cord
+from bids_msvol.demo.neck_sampling import make_neck, shape_stem, without_low_stem
 from bids_msvol.demo.randomfields import smooth_noise
 from bids_msvol.demo.volumes import voxel_volumes
 from bids_msvol.imaging.deformation import invert
@@ -47,6 +49,13 @@ YEARLY_ATROPHY: Mapping[tuple[int, ...], float] = {
 thalamus, cerebral cortex, cerebral white matter. The fluid around the brain makes up for it. What a person reaches
 differs by up to a tenth of it, since each has a shape of its own; `Visit.volumes_mm3` says what was reached."""
 
+YEARLY_CORD_LOSS = 0.018
+"""Share of the area of the cervical cord that people with multiple sclerosis lose each year (Casserly 2018); it is
+reached exactly."""
+
+THINNED_CORD = 0.93
+"""Area of the cord of people with multiple sclerosis at the first visit, as a share of a healthy one's."""
+
 
 @dataclass(frozen=True, eq=False)
 class Person:
@@ -65,6 +74,8 @@ class Person:
         to the atlas, and (to a tenth of a millimetre) back.
     voxel_volumes_mm3
         Volume of each intracranial voxel of ``labels`` in the head.
+    neck
+        The neck at the first visit, in the head before it is posed; none if the atlas has no brainstem.
     """
 
     labels: nib.Nifti1Image
@@ -73,6 +84,7 @@ class Person:
     to_atlas: nib.Nifti1Image
     to_person: nib.Nifti1Image
     voxel_volumes_mm3: NDArray[np.float32]
+    neck: Neck | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +103,8 @@ class Visit:
         True intracranial volume.
     lesion_volumes_mm3
         True volume of each lesion present, by number.
+    neck
+        The neck, in the head before it is posed.
     """
 
     to_head: TemplateTransform
@@ -98,6 +112,7 @@ class Visit:
     volumes_mm3: Mapping[int, float]
     etiv_mm3: float
     lesion_volumes_mm3: Mapping[int, float]
+    neck: Neck | None = None
 
 
 def make_person(atlas: HeadAtlas, rng: np.random.Generator, *, etiv_mm3: float, with_lesions: bool) -> Person:
@@ -115,14 +130,19 @@ def make_person(atlas: HeadAtlas, rng: np.random.Generator, *, etiv_mm3: float, 
         Whether the person has multiple sclerosis.
     """
     labels = sample_anatomy(atlas, rng)
-    lesions = place_lesions(labels, rng) if with_lesions else ()
+    lesions = place_lesions(without_low_stem(labels), rng) if with_lesions else ()
     to_atlas, to_person = _random_shape(labels, rng)
     aspect = np.exp(ASPECT_SPREAD * rng.standard_normal(3))
     volumes = voxel_volumes(labels, to_atlas, to_person)
     inside = np.isin(np.asarray(labels.dataobj), INTRACRANIAL)
     size = (etiv_mm3 / (float(volumes[inside].sum(dtype=np.float64)) * float(np.prod(aspect)))) ** (1.0 / 3.0)
     affine = np.diag([*(size * aspect), 1.0])
-    return Person(labels, lesions, affine, to_atlas, to_person, volumes * np.float32(np.linalg.det(affine)))
+    to_head = TemplateTransform(affine, forward=to_person, inverse=to_atlas)
+    # Chance of its own, so that the head does not depend on the neck.
+    neck = make_neck(atlas, to_head, rng.spawn(1)[0], thinning=THINNED_CORD if with_lesions else 1.0)
+    if neck is not None:
+        labels = shape_stem(labels, neck, to_head)
+    return Person(labels, lesions, affine, to_atlas, to_person, volumes * np.float32(np.linalg.det(affine)), neck)
 
 
 def make_visit(person: Person, rng: np.random.Generator, *, years: float) -> Visit:
@@ -137,11 +157,12 @@ def make_visit(person: Person, rng: np.random.Generator, *, years: float) -> Vis
     years
         Time since the first visit; 0 for that visit itself. People with lesions lose tissue at ``YEARLY_ATROPHY``.
     """
-    to_atlas, volumes = person.to_atlas, person.voxel_volumes_mm3
+    to_atlas, volumes, neck = person.to_atlas, person.voxel_volumes_mm3, person.neck
     if years > 0 and person.lesions:
         rates = {group: (1.0 + rate) ** years - 1.0 for group, rate in YEARLY_ATROPHY.items()}
         to_atlas = _after(person.to_atlas, plan_atrophy(person.labels, rates))
         volumes = voxel_volumes(person.labels, to_atlas, person.to_person) * np.float32(np.linalg.det(person.affine))
+        neck = None if neck is None else shrink_cord(neck, (1.0 - YEARLY_CORD_LOSS) ** years)
     # Atrophy moves nothing by more than some tenths of a millimetre, so the way there can do without it.
     transform = TemplateTransform(random_pose(rng) @ person.affine, forward=person.to_person, inverse=to_atlas)
     labels = np.asarray(person.labels.dataobj)
@@ -154,6 +175,7 @@ def make_visit(person: Person, rng: np.random.Generator, *, years: float) -> Vis
         volumes_mm3={structure.index: float(of_class[structure.index]) for structure in STRUCTURES},
         etiv_mm3=float(of_class[list(INTRACRANIAL)].sum()),
         lesion_volumes_mm3={number: float(of_lesion[number]) for number in np.unique(numbers).tolist() if number > 0},
+        neck=neck,
     )
 
 

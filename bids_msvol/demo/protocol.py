@@ -39,18 +39,24 @@ class Sequence:
         Contrast and quality.
     fat, skin
         Brightness of subcutaneous fat and of skin; the rest of the soft tissue is muscle, ``brightness`` of its class.
+    disc
+        Brightness of the core of a healthy disc between two vertebrae.
     lesion
         Which brightness of a lesion the sequence shows.
     metadata
         Sidecar fields; times in seconds, angles in degrees.
+    acquisition_label
+        Label of ``acq-`` in the names of its images, if any.
     """
 
-    suffix: Literal["T1w", "FLAIR"]
+    suffix: Literal["T1w", "FLAIR", "T2w"]
     acquisition: Acquisition
     fat: float
     skin: float
+    disc: float
     lesion: Literal["t1w_brightness", "flair_brightness"]
     metadata: Mapping[str, object]
+    acquisition_label: str | None = None
 
 
 def _both_sides(left: Mapping[int, float]) -> dict[int, float]:
@@ -73,6 +79,7 @@ T1W = Sequence(
     ),
     fat=0.95,
     skin=0.45,
+    disc=0.52,
     lesion="t1w_brightness",
     metadata={
         "SequenceName": "MPRAGE", "MRAcquisitionType": "3D", "ScanningSequence": "GR", "RepetitionTime": 2.3,
@@ -96,12 +103,39 @@ FLAIR = Sequence(
     ),
     fat=0.60,
     skin=0.50,
+    disc=0.60,
     lesion="flair_brightness",
     metadata={
         "SequenceName": "SPACE FLAIR", "MRAcquisitionType": "3D", "ScanningSequence": "SE", "RepetitionTime": 5.0,
         "EchoTime": 0.39, "InversionTime": 1.65, "FlipAngle": 120,
     },
 )  # fmt: skip
+
+CERVICAL_T2W = Sequence(
+    suffix="T2w",
+    acquisition=Acquisition(
+        brightness=_both_sides({
+            0: 0.02, SOFT_TISSUE: 0.45, CORD: 1.02, VEINS_AND_DURA: 0.25, CORTICAL_BONE: 0.15, MARROW: 0.80,
+            SPINAL_FLUID: 2.6, 24: 2.6, 4: 2.7, 5: 2.6, 14: 2.6, 15: 2.5,
+            2: 1.0, 3: 1.35, 7: 1.05, 8: 1.35, 10: 1.20, 11: 1.20, 12: 1.15, 13: 0.90, 16: 1.04, 17: 1.40, 18: 1.40,
+            26: 1.25, 28: 1.05,
+        }),
+        spread=0.035,
+        noise=0.06,
+        bias=0.30,
+        blur_mm=0.4,
+    ),
+    fat=1.70,
+    skin=0.60,
+    disc=1.25,
+    lesion="flair_brightness",
+    metadata={
+        "BodyPart": "CSPINE", "SequenceName": "SPACE T2", "MRAcquisitionType": "3D", "ScanningSequence": "SE",
+        "RepetitionTime": 1.5, "EchoTime": 0.12, "FlipAngle": 120,
+    },
+    acquisition_label="cspine",
+)  # fmt: skip
+"""A scan of the neck alone, which a session may have beside those of the head."""
 
 PROTOCOL: tuple[Sequence, ...] = (T1W, FLAIR)
 """The sequences of every session, in order."""

@@ -50,9 +50,10 @@ README = """# Synthetic people with multiple sclerosis
 
 T1w and FLAIR images of {people}, all of them made by a program ({program}).
 No real person is in this dataset. Each head is a random sample of an average atlas of the head, with its own folds,
-size and shape. People with multiple sclerosis have lesions and lose brain tissue between the visits; at the second
-visit some lesions are new and one has grown. What is true of every head is in `derivatives/truth`, to be compared with
-what a program measures.
+size and shape, and goes on in a neck whose spinal cord has an exactly known area. People with multiple sclerosis have
+lesions and lose tissue of brain and cord between the visits; at the second visit some lesions are new and one has
+grown. The T1w shows the upper neck; sub-01 has a T2w of the whole neck as well (`acq-cspine`). What is true of every
+head and neck is in `derivatives/truth`, to be compared with what a program measures.
 
 The images are for trying out and testing programs; nothing can be learned from them about the disease.
 """
@@ -120,7 +121,7 @@ def write_scan(root: Path, participant: str, session: str, sequence: MRSequence,
     Path
         The image.
     """
-    path = derivative_path(root, participant, session, sequence.suffix, ".nii.gz")
+    path = derivative_path(root, participant, session, sequence.suffix, ".nii.gz", acq=sequence.acquisition_label)
     values = np.rint(np.asarray(image.dataobj)).astype(np.int16)
     write_image(path, clean_image(values, np.asarray(image.affine)))
     write_json(sidecar_path(path), {**SCANNER, **sequence.metadata})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hold finished results against the truth of the synthetic people: volumes, change, lesions and their activity."""
+"""Hold finished results against the truth of the synthetic people: volumes, change, lesions and activity, cord."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from bids_msvol.bids.load import has_finished_session, load_participant, total
 from bids_msvol.bids.names import report_path
 from bids_msvol.bids.tables import HEADLINES, METHODS
 from bids_msvol.demo.activity_recovery import ActivityRecovery, compare_activity, rows_of_pair
+from bids_msvol.demo.cord_recovery import CordPairRecovery, CordRecovery, compare_cord_change, compare_cords
 from bids_msvol.demo.known import KnownPerson, load_known
 from bids_msvol.demo.lesion_recovery import LesionRecovery, compare_lesions, percent_difference
 from bids_msvol.errors import NoInputError
@@ -63,13 +64,14 @@ class ChangeRecovery:
 
 @dataclass(frozen=True)
 class PairRecovery:
-    """Two sessions of a person: labels without ``ses-``, days between them if known, changes, lesions."""
+    """Two sessions of a person: labels without ``ses-``, days between them if known, changes, lesions, cord."""
 
     before: str
     after: str
     days: float | None
     changes: tuple[ChangeRecovery, ...]
     activity: ActivityRecovery
+    cord: CordPairRecovery
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ class PersonRecovery:
         Each session with the next, and the first with each later one, as the program compares them.
     lesions
         The lesions of each session.
+    cords
+        The cord on each kind of image.
     report
         The person's report, if there is one.
     """
@@ -100,6 +104,7 @@ class PersonRecovery:
     volumes: tuple[tuple[str, tuple[VolumeRecovery, ...]], ...]
     pairs: tuple[PairRecovery, ...]
     lesions: tuple[LesionRecovery, ...]
+    cords: tuple[CordRecovery, ...]
     report: Path | None
 
     @property
@@ -176,6 +181,7 @@ def compare_person(known: KnownPerson, outputs: ParticipantOutputs | None) -> Pe
             for first, last in (*pairwise(positions), *((0, last) for last in positions[2:]))
         ),
         lesions=lesions,
+        cords=compare_cords(known.sessions, found),
         report=report if report is not None and report.exists() else None,
     )
 
@@ -209,6 +215,7 @@ def _compare_pair(
             for name in PANELS
         ),
         activity=compare_activity(lesions[first], lesions[last], outputs),
+        cord=compare_cord_change(before, after, outputs),
     )
 
 

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 
 from bids_msvol.bids.tables import METHODS
 from bids_msvol.demo.activity_recovery import CONFIDENCES, KINDS, ActivityRecovery
+from bids_msvol.demo.cord_recovery import CordPairRecovery, CordRecovery
 from bids_msvol.demo.lesion_recovery import LesionRecovery
 from bids_msvol.demo.recovery import MAIN_STRUCTURES, PersonRecovery
-from bids_msvol.report.wording import MINUS, MISSING, describe_structure, format_change, format_ml
+from bids_msvol.report.wording import MINUS, MISSING, describe_structure, format_change, format_ml, format_percent
 
 OPTIMISM = (
     "These figures are optimistic: the synthetic people are drawn from the same atlas that the program uses, and their "
@@ -22,7 +23,7 @@ NAME_WIDTH, NUMBER_WIDTH, METHOD_WIDTH, COUNT_WIDTH, LINE_WIDTH = 28, 9, 13, 12,
 
 
 def describe_people(people: Sequence[PersonRecovery]) -> str:
-    """Return headline volumes, change, lesions and their activity of each person, true and found."""
+    """Return headline volumes, change, lesions, their activity and the cord of each person, true and found."""
     lines = ["What is true of the synthetic people, and what was found"]
     for person in people:
         lines += ["", *_describe_person(person)]
@@ -54,6 +55,10 @@ def _describe_person(person: PersonRecovery) -> list[str]:
     lines += ["", *_describe_lesions(person.lesions)]
     for pair in person.pairs:
         lines += ["", *_describe_activity(pair.activity)]
+    for cord in person.cords:
+        lines += ["", *_describe_cord(cord, person.sessions)]
+    for pair in person.pairs:
+        lines += ["", *_describe_cord_change(pair.cord)]
     return lines
 
 
@@ -80,6 +85,35 @@ def _describe_activity(activity: ActivityRecovery) -> list[str]:
         )
         lines.append(_row(f"  {kind} lesions", map(_count, counts), COUNT_WIDTH))
     return [*lines, *([f"  {MISSING}: {activity.reason}"] if activity.reason else [])]
+
+
+def _describe_cord(cord: CordRecovery, sessions: Sequence[str]) -> list[str]:
+    lines = [_row(f"  cord, {cord.source or 'not measured'}", (f"ses-{label}" for label in sessions), 3 * NUMBER_WIDTH)]
+    lines.append(_row("  mean area in mm2", ("true", "found", "error %") * len(sessions)))
+    for level, areas in cord.levels:
+        cells = [
+            cell
+            for one in areas
+            for cell in (
+                format_percent(one.true_mm2),
+                format_percent(one.found_mm2),
+                format_change(one.difference_pct),
+            )
+        ]
+        lines.append(_row(f"  {level}", cells))
+    for (session, reason), levels in cord.gaps.items():
+        text = f"  ses-{session}, {', '.join(levels)} {MISSING}: {reason}"
+        lines += textwrap.wrap(text, LINE_WIDTH, subsequent_indent="    ")
+    return lines
+
+
+def _describe_cord_change(pair: CordPairRecovery) -> list[str]:
+    names = ("true", *(name for source in pair.sources for name in (source, "error")))
+    lines = [f"  cord, change from ses-{pair.before} to ses-{pair.after}", _row("  in %", names, METHOD_WIDTH)]
+    for change in pair.changes:
+        found = (value for both in zip(change.found_pct, change.differences, strict=True) for value in both)
+        lines.append(_row(f"  {change.level}", map(format_change, (change.true_pct, *found)), METHOD_WIDTH))
+    return [*lines, *([f"  {MISSING}: {pair.reason}"] if pair.reason else [])]
 
 
 def _count(value: int | None) -> str:

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from bids_msvol.atlas.labels import AIR, SOFT_TISSUE
 from bids_msvol.demo.lesions import Lesion
+from bids_msvol.demo.neck_drawing import draw_neck
 from bids_msvol.demo.person import Person, Visit
 from bids_msvol.demo.protocol import Sequence
 from bids_msvol.demo.randomfields import smooth_noise
@@ -19,8 +20,9 @@ from bids_msvol.imaging.grids import NYQUIST_SIGMA
 from bids_msvol.imaging.registration import TemplateTransform
 from bids_msvol.synthesis import acquire_image, tissue_signal
 
-FIELD_OF_VIEW_MM = (176.0, 240.0, 224.0)
-"""Right-left, anterior-posterior and inferior-superior extent: the head and the upper neck."""
+FIELD_OF_VIEW_MM = (176.0, 240.0, 240.0)
+"""Right-left, anterior-posterior and inferior-superior extent: the head, and the neck down to about the fourth
+vertebra."""
 
 AIR_ABOVE_MM = 10.0
 """Distance of the vertex from the upper end of the field of view."""
@@ -50,10 +52,17 @@ class Placement:
         (3, x, y, z), in voxels of the anatomy's grid.
     affine
         Voxel to world of the scan.
+    motion
+        (4, 4) rigid motion of the head since the pose of the visit, mm.
     """
 
     coordinates: NDArray[np.float32]
     affine: NDArray[np.float64]
+    motion: NDArray[np.float64]
+
+    def to_person(self, person: Person, visit: Visit) -> NDArray[np.float64]:
+        """Return the matrix (4, 4) from the world of the scan to the person's head before it was posed, mm."""
+        return np.asarray(person.affine @ np.linalg.inv(self.motion @ visit.to_head.affine), dtype=np.float64)
 
 
 def place_scan(
@@ -73,8 +82,27 @@ def place_scan(
         (4, 4) rigid motion of the head since the grid was laid, mm.
     """
     grid, shape = _scanner_grid(labels, to_head, resolution_mm)
-    still = np.eye(4) if motion is None else np.linalg.inv(motion)
-    to_atlas = np.linalg.inv(to_head.affine) @ still @ grid
+    return place_grid(labels, to_head, grid, shape, motion)
+
+
+def place_grid(
+    labels: nib.Nifti1Image,
+    to_head: TemplateTransform,
+    grid: NDArray[np.float64],
+    shape: tuple[int, int, int],
+    motion: NDArray[np.float64] | None = None,
+) -> Placement:
+    """Say where the voxels of any grid lie in the anatomy.
+
+    Parameters
+    ----------
+    labels, to_head, motion
+        As for `place_scan`.
+    grid, shape
+        Voxel to world, and number of voxels, of the scan.
+    """
+    moved = np.eye(4) if motion is None else motion
+    to_atlas = np.linalg.inv(moved @ to_head.affine) @ grid
     to_voxels = np.linalg.inv(labels.affine) @ to_atlas
     coordinates = np.empty((3, *shape), dtype=np.float32)
     axes = [
@@ -94,7 +122,7 @@ def place_scan(
                 )
                 / spacing
             )
-    return Placement(coordinates, grid)
+    return Placement(coordinates, grid, moved)
 
 
 def draw_head(labels: nib.Nifti1Image, sequence: Sequence, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -146,10 +174,14 @@ def scan(
         float32, in the scanner's world coordinates.
     """
     signal = _with_lesions(healthy, person.lesions, visit.lesion_numbers, sequence)
-    voxels = nib.affines.voxel_sizes(placement.affine)[0] / nib.affines.voxel_sizes(person.labels.affine)[0]
-    if voxels > 1.0:
-        signal = ndimage.gaussian_filter(signal, NYQUIST_SIGMA * np.sqrt(voxels**2 - 1.0), truncate=3.0)
+    voxels = nib.affines.voxel_sizes(placement.affine) / nib.affines.voxel_sizes(person.labels.affine)
+    if np.any(voxels > 1.0):
+        sigma = NYQUIST_SIGMA * np.sqrt(np.maximum(voxels**2 - 1.0, 0.0))
+        signal = ndimage.gaussian_filter(signal, sigma, truncate=3.0)
     sampled = ndimage.map_coordinates(signal, placement.coordinates, order=1, mode="nearest", output=np.float32)
+    if visit.neck is not None:
+        to_neck = placement.to_person(person, visit) @ placement.affine
+        draw_neck(sampled, visit.neck, sequence, to_neck, person.labels, placement.coordinates)
     return acquire_image(nib.Nifti1Image(sampled, placement.affine), sequence.acquisition, rng, scale=SCALE)
 
 

@@ -91,6 +91,8 @@ _README = """# What is true of the synthetic people
 - `*_seg-lesions_dseg.nii.gz`, `.tsv`: the lesions by number, with place, volume and what became of them.
 - `*_label-L_mask.nii.gz`: all lesions of the session.
 - `sub-*_seg-structures_desc-change_morph.tsv`: the true change between visits.
+- `*_seg-cord_morph.tsv`: the true area of the cervical cord at each level, of the cord itself, not counted from voxels.
+- `sub-*_seg-cord_desc-change_morph.tsv`: its true change between visits.
 
 Lesions count as white matter, or brainstem, in the volumes of structures.
 """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bids_msvol.bids.atomic import write_text
 from bids_msvol.measurement import WORST_FIRST
 from bids_msvol.report.change import build_change_section
+from bids_msvol.report.cord import build_cord_section
 from bids_msvol.report.inputs import build_input_section, build_problem_section
 from bids_msvol.report.lesion_activity import build_activity_section
 from bids_msvol.report.lesions import build_lesion_section
@@ -69,6 +70,7 @@ def build_sections(outputs: ParticipantOutputs, *, measured_error: MeasuredError
         build_activity_section(outputs),
         build_trend_section(outputs, measured_error),
         build_change_section(outputs, measured_error),
+        build_cord_section(outputs, measured_error),
         build_volume_section(outputs),
         build_error_section(measured_error),
         build_input_section(outputs),

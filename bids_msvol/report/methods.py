@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bids_msvol.report.citations import find_cited
 from bids_msvol.report.lesion_activity import list_activity_citations
 from bids_msvol.report.lesions import list_lesion_citations
-from bids_msvol.report.references import find_cited
 from bids_msvol.report.section import Section, render
 from bids_msvol.report.wording import MISSING, describe_structure, format_number, join_words, name_session
 

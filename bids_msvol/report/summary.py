@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bids_msvol.report.cord import TITLES
 from bids_msvol.report.section import Section, render
 from bids_msvol.report.wording import (
     MISSING,
@@ -57,6 +58,7 @@ def build_summary_section(outputs: ParticipantOutputs) -> Section:
         Row("Brain parenchymal fraction (BPF)", "", tuple(Cell(_fraction(session)) for session in sessions)),
         *(_volume_row(name, sessions) for name in HEADLINE),
         *_lesion_rows(sessions),
+        Row("Cord area around C2/C3", "mm²", tuple(_cord(session) for session in sessions)),
     )
     columns = [(name_session(session), describe_day(session.days), session.verdict) for session in sessions]
     html = render("summary.html.j2", rows=rows, columns=columns, several=len(sessions) > 1)
@@ -113,6 +115,14 @@ def _new(session: SessionOutputs) -> Cell:
     candidates = session.lesion_value("new_lesion_candidates")
     note = count_words(int(candidates), "candidate") if candidates else ""
     return Cell(format_count(session.lesion_value("new_lesions")), note=note)
+
+
+def _cord(session: SessionOutputs) -> Cell:
+    area = session.cord_value("C2-C3", "csa_mm2")
+    if area is None:
+        return Cell(MISSING)
+    source = session.cord.loc[session.cord["level"] == "C2-C3", "source"].iloc[0]
+    return Cell(format_percent(area, 1), note=TITLES.get(source, source))
 
 
 def _fraction(session: SessionOutputs) -> str:

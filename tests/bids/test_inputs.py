@@ -87,7 +87,7 @@ def test_sessions_without_days_come_in_order_of_labels(tmp_path: Path) -> None:
 
 
 def test_the_choice_reaches_the_session(tmp_path: Path) -> None:
-    """Cord scan, phase image and coarse run are left out; the choice and every reason are kept."""
+    """Phase image and coarse run are left out, with every reason; the scan of the cord serves for the cord."""
     session = only_session(
         collect(
             tmp_path,
@@ -101,7 +101,10 @@ def test_the_choice_reaches_the_session(tmp_path: Path) -> None:
     )
     assert session.t1w.path.name == "sub-01_run-2_T1w.nii.gz"
     assert "finer voxels, 4 mm against 5 mm" in session.choice
-    assert len(session.ignored) == 3
+    assert len(session.ignored) == 2
+    assert session.cord is not None
+    assert session.cord.path.name == "sub-01_acq-cspine_T1w.nii.gz"
+    assert "the only image of it" in session.cord_choice
 
 
 def test_an_enhanced_t1w_is_measured_only_for_want_of_another(tmp_path: Path) -> None:

@@ -81,6 +81,7 @@ def test_the_files_of_a_session(tmp_path: Path) -> None:
         *(f"{stem}_from-T1w_to-{TEMPLATE}_mode-image_xfm{end}" for end in (".h5", ".json")),
         *(f"{stem}_from-{TEMPLATE}_to-T1w_mode-image_xfm{end}" for end in (".h5", ".json")),
         f"{stem}_seg-lesions_morph.tsv", f"{stem}_seg-lesions_morph.json",
+        f"{stem}_seg-cord_morph.tsv", f"{stem}_seg-cord_morph.json",
         f"{stem}_seg-structures_morph.tsv", f"{stem}_seg-structures_morph.json",
         f"{stem}_desc-quality_stat.tsv", f"{stem}_desc-quality_stat.json",
     }  # fmt: skip

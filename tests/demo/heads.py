@@ -3,11 +3,23 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import nibabel as nib
 import numpy as np
 
 from bids_msvol.atlas.head import HeadAtlas
-from bids_msvol.atlas.labels import AIR, CLASSES, CORTICAL_BONE, CSF, MIRROR, SOFT_TISSUE
+from bids_msvol.atlas.labels import (
+    AIR,
+    BRAIN_STEM,
+    CLASSES,
+    CORD,
+    CORTICAL_BONE,
+    CSF,
+    MIRROR,
+    SOFT_TISSUE,
+    SPINAL_FLUID,
+)
 
 VOXEL_SIZE_MM = 4.0
 SHAPE = (45, 45, 45)
@@ -20,6 +32,9 @@ RADII_MM = (
     (CORTICAL_BONE, 75.0, 0.0),
 )
 """Class, radius, and distance of its centre from the midline, innermost first; the rest is soft tissue, then air."""
+
+STEM_RADIUS_MM, CANAL_RADIUS_MM, STEM_END_MM = 7.0, 18.0, -72.0
+"""Radius of the brainstem and of the fluid around it, and the height at which it becomes cord."""
 
 
 def made_up_atlas(softness_mm: float = 4.0) -> HeadAtlas:
@@ -46,6 +61,29 @@ def made_up_atlas(softness_mm: float = 4.0) -> HeadAtlas:
     maps[AIR] += rest * (1.0 - skin)
     stacked = np.stack([np.round(255.0 * maps[number]) for number in CLASSES]).astype(np.uint8)
     return HeadAtlas(CLASSES, stacked, affine)
+
+
+@cache
+def atlas_with_stem() -> HeadAtlas:
+    """Return the made-up atlas with a leaning brainstem, cord below it and fluid around, down to its lower end."""
+    ball = made_up_atlas()
+    maps = {number: values.astype(np.float64) for number, values in zip(ball.classes, ball.maps, strict=True)}
+    points = nib.affines.apply_affine(ball.affine, np.moveaxis(np.indices(ball.maps.shape[1:]), 0, -1))
+    from_axis = np.hypot(points[..., 0], points[..., 1] + 38.0 - 0.3 * (points[..., 2] + 50.0))
+    low = points[..., 2] < -20.0
+    stem = low * 255.0 / (1.0 + np.exp((from_axis - STEM_RADIUS_MM) * 2.0))
+    canal = low * 255.0 / (1.0 + np.exp((from_axis - CANAL_RADIUS_MM) * 2.0))
+    around = low * 255.0 / (1.0 + np.exp((from_axis - CANAL_RADIUS_MM - 25.0) * 2.0))
+    ended = points[..., 2] < STEM_END_MM
+    for number in maps:
+        maps[number] *= 1.0 - np.maximum(canal, around * (points[..., 2] < -70.0)) / 255.0
+    maps[SOFT_TISSUE] += np.maximum(around - canal, 0.0) * (points[..., 2] < -70.0)
+    maps[BRAIN_STEM] += np.where(ended, 0.0, stem)
+    maps[CORD] += np.where(ended, stem, 0.0)
+    maps[CSF] += np.where(ended, 0.0, canal - stem)
+    maps[SPINAL_FLUID] += np.where(ended, canal - stem, 0.0)
+    stacked = np.stack([np.round(maps[number]) for number in ball.classes]).astype(np.uint8)
+    return HeadAtlas(ball.classes, stacked, ball.affine)
 
 
 def ball_head(voxel_size_mm: float = 2.0) -> nib.Nifti1Image:

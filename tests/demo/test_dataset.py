@@ -18,6 +18,7 @@ from bids_msvol.demo.__main__ import main
 from bids_msvol.demo.clinical import draw_participant
 from bids_msvol.demo.dataset import make_dataset
 from bids_msvol.errors import CannotCreateError, UsageError
+from bids_msvol.report.wording import split_side
 from bids_msvol.structures import STRUCTURES
 from tests.demo.heads import made_up_atlas
 
@@ -81,15 +82,29 @@ def test_days_of_the_change_are_those_of_the_visits(dataset: Path) -> None:
 
 
 def test_volumes_agree_with_the_label_image(dataset: Path) -> None:
-    """Counting voxels of the label image gives the volumes of the table, small structures less exactly."""
+    """Counting voxels of the label image gives the volumes of the table, small structures less exactly.
+
+    A small structure of this atlas is a block of some thirty voxels of 4 mm, whose faces lie almost along the slices of
+    the scan: where they fall between the slices, a single count is off by 4 % (standard deviation). Both sides at both
+    visits are taken together, of which the mean is off by half of that. The whole head is off by 0.1 %.
+    """
+    small: dict[str, list[float]] = {}
     for session in ("01", "02"):
         image = nib.load(_truth(dataset, "seg-structures_dseg.nii.gz", session=session))
         counts = 8.0 * np.bincount(np.asarray(image.dataobj).ravel(), minlength=64)
         table = read_table(_truth(dataset, "seg-structures_morph.tsv", session=session), VOLUMES).set_index("name")
         for structure in STRUCTURES:
             volume = table.loc[structure.name, "volume_mm3"]
-            assert counts[structure.index] == pytest.approx(volume, rel=0.01 if volume > 5e4 else 0.08, abs=1.0)
-        assert table.loc["eTIV", "volume_mm3"] == pytest.approx(counts[1:].sum(), rel=2e-3)
+            if volume > 5e4:
+                assert counts[structure.index] == pytest.approx(volume, rel=0.01)
+            elif volume > 0:
+                small.setdefault(split_side(structure.name)[1], []).append(counts[structure.index] / volume)
+            else:
+                assert counts[structure.index] == 0
+        assert table.loc["eTIV", "volume_mm3"] == pytest.approx(counts[1:].sum(), rel=4e-3)
+    assert {name: len(ratios) for name, ratios in small.items()} == {"Lateral-Ventricle": 4, "Thalamus": 4}
+    for ratios in small.values():
+        assert np.mean(ratios) == pytest.approx(1.0, abs=0.08)
 
 
 def test_etiv_is_the_persons(dataset: Path) -> None:

@@ -18,7 +18,7 @@ from bids_msvol.engines.atlas_engine import HELD, POINT_SPACING_MM, AtlasEngine
 from bids_msvol.engines.structure_engine import StructurePosteriors
 from bids_msvol.imaging.registration import TemplateTransform
 from bids_msvol.imaging.structures import Segmentation
-from bids_msvol.report.references import find_cited
+from bids_msvol.report.citations import find_cited
 from tests.imaging.toyhead import SHAPE, toy_atlas, toy_labels
 
 AFFINE = np.diag([1.0, 1.1, 1.0, 1.0])

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from bids_msvol.report import lesion_panels, lesion_pictures, overlays
+from bids_msvol.report import cord_pictures, lesion_panels, lesion_pictures, overlays
 
 RESOLUTIONS = (
     (overlays, "HEAD_PIXELS_PER_MM"), (overlays, "DEEP_PIXELS_PER_MM"), (lesion_pictures, "PIXELS_PER_MM"),
-    (lesion_panels, "PIXELS_PER_MM"),
+    (lesion_panels, "PIXELS_PER_MM"), (cord_pictures, "STRAIGHT_PIXELS_PER_MM"),
+    (cord_pictures, "SECTION_PIXELS_PER_MM"),
 )  # fmt: skip
 FULL = tuple(getattr(module, name) for module, name in RESOLUTIONS)
 

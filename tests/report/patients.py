@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A made-up participant with lesions for the tests of the report: balls that come, grow, shrink and go."""
+"""A made-up participant with lesions for the tests of the report: balls that come, grow, shrink and go; and a cord."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from bids_msvol.bids.names import lesion_activity_path
 from bids_msvol.bids.tabular import Table, read_table, write_table
 from bids_msvol.lesion_terms import REGIONS
 from bids_msvol.structures import STRUCTURES
+from tests.report.necks import make_cord, make_cord_changes, with_cords
 from tests.report.people import make_participant
 
 _SEED = 21
@@ -59,12 +60,14 @@ ENHANCING = (Ball(1, (34, -40, 20), 5, confidence="high"),)
 
 
 def make_patient(root: Path, *, voxel_mm: float = 4.0) -> ParticipantOutputs:
-    """Return a participant with two sessions, FLAIR, lesions of which some change, and one that enhances."""
+    """Return a participant with two sessions, FLAIR, lesions of which some change, one that enhances, and a cord."""
     person = make_participant(root, voxel_mm=voxel_mm)
-    first = with_lesions(person.sessions[0], FIRST)
+    first = with_cords(with_lesions(person.sessions[0], FIRST), [make_cord("head-T1w")])
     second = with_lesions(person.sessions[1], SECOND, enhancing=ENHANCING, earlier=FIRST)
+    second = with_cords(second, [make_cord("head-T1w", shrink=0.97)])
     activity = make_activity((first, second), (FIRST, SECOND))
-    return replace(person, sessions=(first, second), activity=activity)
+    cord = make_cord_changes(first, second, "head-T1w")
+    return replace(person, sessions=(first, second), activity=activity, cord_changes=cord)
 
 
 def with_lesions(

@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bids_msvol.bids.cord_tables import CORD
 from bids_msvol.bids.lesion_tables import LESION_SUMMARY
 from bids_msvol.bids.load import ParticipantOutputs, Provenance, SessionOutputs
 from bids_msvol.bids.names import SessionFiles
 from bids_msvol.bids.records import IgnoredScan
+from bids_msvol.cord.levels import LEVELS
 from bids_msvol.measurement import Verdict
 from bids_msvol.structures import STRUCTURES, SUMS
 
@@ -75,7 +77,7 @@ def make_session(
         nib.save(nib.Nifti1Image(data, affine), path)
     return SessionOutputs(
         "P1", label, files, make_volumes(labels, voxel_mm, failed=verdict == "fail"), make_quality(verdict),
-        make_no_lesions(), None, None, make_provenance(days, verdict),
+        make_no_lesions(), None, None, make_no_cord(), None, make_provenance(days, verdict),
     )  # fmt: skip
 
 
@@ -108,6 +110,13 @@ def make_no_lesions() -> pd.DataFrame:
     """Return the lesion table of a session without FLAIR and T2w."""
     row = {column.name: "" if column.kind == "text" else None for column in LESION_SUMMARY.columns}
     return pd.DataFrame([row | {"reason": "there is no FLAIR and no T2w image"}])
+
+
+def make_no_cord() -> pd.DataFrame:
+    """Return the table of the cord of a session whose images end above it."""
+    row = {column.name: "" if column.kind == "text" else np.nan for column in CORD.columns}
+    row |= {"n_slices": 0, "reason": "not measured on the T1w of the head: the image ends above the cord"}
+    return pd.DataFrame([row | {"level": level} for level in (*LEVELS, "C2-C3", "C1-C7")])
 
 
 def make_volumes(labels: NDArray[np.int16], voxel_mm: float, *, failed: bool) -> pd.DataFrame:

@@ -108,8 +108,8 @@ def test_sections_come_in_reading_order(two_sessions: ParticipantOutputs) -> Non
     """The numbers come first, then their quality and pictures; how they were made comes last."""
     sections = build_sections(two_sessions, measured_error=load_measured_error())
     assert [section.anchor for section in sections] == [
-        "numbers", "quality", "pictures", "lesions", "activity", "sessions", "volumes", "error", "inputs", "methods",
-        "versions",
+        "numbers", "quality", "pictures", "lesions", "activity", "sessions", "cord", "volumes", "error", "inputs",
+        "methods", "versions",
     ]  # fmt: skip
 
 
@@ -164,10 +164,10 @@ def test_failed_session_shows_no_zero(tmp_path: Path) -> None:
     numbers = re.search(r'id="numbers".*?</table>', html, re.DOTALL)
     assert numbers is not None
     rows = re.findall(r"<tr><th scope=\"row\">.*?</tr>", numbers[0], re.DOTALL)
-    assert len(rows) == 10
+    assert len(rows) == 11
     assert all(row.count("<td") == 2 and row.count('missing">n/a<') == 1 for row in rows[:7])
-    # Neither session has lesions, and a first session cannot have new ones.
-    assert [row.count('missing">n/a<') for row in rows[7:]] == [2, 2, 1]
+    # Neither session has lesions or a cord, and a first session cannot have new lesions.
+    assert [row.count('missing">n/a<') for row in rows[7:]] == [2, 2, 1, 2]
     assert ">0.000<" not in html
     assert "there are no volumes" in html
     reason, warning = html.index("could not be aligned"), html.index("stronger than in usual images")

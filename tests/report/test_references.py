@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from bids_msvol.report.references import ALWAYS_CITED, REFERENCES, find_cited
+from bids_msvol.report.citations import ALWAYS_CITED, find_cited
+from bids_msvol.report.references import REFERENCES
 
 
 @pytest.mark.parametrize(
@@ -59,3 +60,10 @@ def test_reference_list_is_well_formed() -> None:
         assert reference.key.endswith(str(reference.year))
         assert re.fullmatch(r"10\.\d{4,9}/\S+", reference.doi)
         assert reference.url == f"https://doi.org/{reference.doi}"
+
+
+def test_works_on_the_cord_are_cited() -> None:
+    """What the cord's methods text names is found, accents and double names too."""
+    sentences = ["Outlined (Timp 2004).", "By the distance (Bédard 2022).", "Toolbox (De Leener 2017)."]
+    keys = {reference.key for reference in find_cited(sentences)}
+    assert keys == {"Timp 2004", "Bédard 2022", "De Leener 2017", *ALWAYS_CITED}
