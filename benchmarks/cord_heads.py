@@ -13,6 +13,7 @@ from benchmarks.reference import HEALTHY_SOURCE, healthy_heads
 from bids_msvol.atlas.labels import BRAIN_STEM
 from bids_msvol.config import DEFAULT_SEED
 from bids_msvol.cord.change import align_along, compare_cords
+from bids_msvol.cord.find import CordNotFoundError
 from bids_msvol.cord.junction import Junction, find_junction
 from bids_msvol.cord.levelling import level_by_junction
 from bids_msvol.cord.measure import CordScan, MeasuredCord, measure_levels, outline_scan
@@ -93,7 +94,11 @@ def _measure(image: nib.Nifti1Image, engine: AtlasEngine) -> tuple[MeasuredCord 
     junction = find_junction(found.corrected, _brainstem(found), found.to_template)
     if not junction.refined:
         return None, junction
-    outlined = outline_scan(CordScan(image, True, junction.axis_point_mm, whole_head=True))
+    try:
+        outlined = outline_scan(CordScan(image, True, junction.axis_point_mm, whole_head=True))
+    except CordNotFoundError as error:
+        print(error, flush=True)
+        return None, junction
     below = arc_of_mm(outlined.sections, junction.axis_point_mm)
     return measure_levels(outlined, level_by_junction(below), below), junction
 

@@ -21,7 +21,7 @@ from bids_msvol.cord.levels import (
 )
 from bids_msvol.cord.outline import outline_cord, sample_profiles
 from bids_msvol.cord.partial_volume import cord_shares, undo_blur
-from bids_msvol.cord.quality import contrast_to_fluid, judge_cord, taper_pct, trust_sections, upper_run
+from bids_msvol.cord.quality import contrast_to_fluid, judge_cord, longest_run, taper_pct, trust_sections
 from bids_msvol.cord.sections import CordShape, Sections, arc_of_mm, downward_arc_mm, measure_outlines
 from bids_msvol.imaging.grids import to_canonical
 from bids_msvol.imaging.quality import worst_first, worst_verdict
@@ -160,12 +160,12 @@ def outline_scan(scan: CordScan) -> OutlinedCord:
     shape = measure_outlines(sections, radii)
     contrast, uneven = contrast_to_fluid(profiles, radii)
     margin = HEAD_END_MM if scan.whole_head else NECK_END_MM
-    seen, trusted = trust_sections(sections, radii, shape.csa_mm2, contrast, uneven, image, margin)
+    below = np.ones(len(radii), dtype=bool)
     if scan.junction_mm is not None:
         below = downward_arc_mm(sections) - arc_of_mm(sections, scan.junction_mm) > FIRST_MM
-        seen, trusted = seen & below, trusted & below
+    seen, trusted = trust_sections(sections, radii, shape.csa_mm2, contrast, uneven, image, margin, below)
     if scan.whole_head:
-        trusted = upper_run(trusted, sections.spacing_mm)
+        trusted = longest_run(trusted, sections.spacing_mm)
     if trusted.sum() * sections.spacing_mm < SHORTEST_MM:
         raise CordNotFoundError(f"less than {SHORTEST_MM:g} mm of the cord could be outlined")
     sizes = nib.affines.voxel_sizes(image.affine)

@@ -35,7 +35,7 @@ LEAST_EVENNESS = 2.0
 half of the cord, half-way to the brightness of fluid, leaves 4."""
 
 LARGEST_GAP_MM = 3.0
-"""Below a longer gap, nothing is believed in images of the head: their lower end is bent and folded."""
+"""In images of the head, whose lower end is bent and folded, what lies beyond a longer gap is not believed."""
 
 TAPER_UPPER_MM, TAPER_END_MM, TAPER_STRETCH_MM = (35.0, 50.0), 101.0, 10.0
 """Stretch below the junction that the lowest 10 mm are compared with, and the lower end of C5: further
@@ -87,6 +87,7 @@ def trust_sections(
     uneven: NDArray[np.float64],
     image: nib.Nifti1Image,
     end_margin_mm: float,
+    cord: NDArray[np.bool_],
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Say which sections lie well within the image, and which of those are believed.
 
@@ -99,6 +100,8 @@ def trust_sections(
     end_margin_mm
         Distance from the lowest and the highest slice within which nothing is believed: brightness and geometry are
         worst there.
+    cord
+        (n,) which sections are of the cord; those of the medulla are neither seen nor set the trend.
 
     Returns
     -------
@@ -110,7 +113,7 @@ def trust_sections(
     sizes = nib.affines.voxel_sizes(image.affine)
     margin = np.asarray([0.0, 0.0, end_margin_mm / sizes[2]])
     within = ((voxels >= margin - 0.5) & (voxels <= np.asarray(image.shape) - 0.5 - margin)).all(axis=1)
-    seen = within.reshape(-1, ANGLES).all(axis=1)
+    seen = within.reshape(-1, ANGLES).all(axis=1) & cord
     plausible = (csa_mm2 > PLAUSIBLE_CSA_MM2[0]) & (csa_mm2 < PLAUSIBLE_CSA_MM2[1])
     if not (seen & plausible).any():
         return seen, seen & plausible
@@ -164,13 +167,13 @@ def taper_pct(csa_mm2: NDArray[np.float64], table_mm: NDArray[np.float64], trust
     return float(100.0 * (1.0 - csa_mm2[lowest].mean() / csa_mm2[upper].mean()))
 
 
-def upper_run(trusted: NDArray[np.bool_], spacing_mm: float) -> NDArray[np.bool_]:
-    """Keep the believed sections (n,) from the highest down to the first long gap."""
+def longest_run(trusted: NDArray[np.bool_], spacing_mm: float) -> NDArray[np.bool_]:
+    """Keep of the believed sections (n,) the longest stretch without a long gap."""
     believed = np.flatnonzero(trusted)
     gaps = np.flatnonzero(np.diff(believed) * spacing_mm > LARGEST_GAP_MM + spacing_mm)
-    kept = trusted.copy()
-    if len(gaps):
-        kept[: believed[gaps[-1] + 1]] = False
+    runs = np.split(believed, gaps + 1)
+    kept = np.zeros_like(trusted)
+    kept[max(runs, key=len)] = True
     return kept
 
 
