@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bids_msvol.cord.change import CordChange
-    from bids_msvol.cord.records import SessionCord
+    from bids_msvol.cord.records import CordSource, SessionCord
     from bids_msvol.imaging.activity import LesionChange
     from bids_msvol.imaging.change import Change
     from bids_msvol.imaging.gadolinium import EnhancementMap
@@ -127,7 +127,7 @@ class SessionMeasurement:
     cords
         The cervical cord as each image of the session that shows it has it, the best image first.
     no_cord
-        Why it was not measured on an image that could show it; empty otherwise.
+        Why it was not measured on images that could show it, by kind of image.
     to_scan
         (4, 4) rigid movement from the working grid's world to that of the T1w file, where a person with several
         sessions has a space of their own; ``None`` where both are the same.
@@ -151,7 +151,7 @@ class SessionMeasurement:
     no_lesions: str = ""
     enhancement: EnhancementMap | None = None
     cords: tuple[SessionCord, ...] = ()
-    no_cord: str = ""
+    no_cord: Mapping[CordSource, str] = field(default_factory=dict)
     to_scan: NDArray[np.float64] | None = None
 
 

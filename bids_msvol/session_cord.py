@@ -77,29 +77,29 @@ def add_cord(
     MSVolError
         If labels or a mask that were given do not fit, or Spinal Cord Toolbox was asked for and is not there or fails.
     """
-    session, reasons = measured.session, list[str]()
+    session, reasons = measured.session, dict[CordSource, str]()
     cords: list[SessionCord] = []
     head: OutlinedCord | None = None
     labels = images.given_cord.labels
     # They belong to the image of the cord where there is one.
     head_labels = labels if session.cord is None else None
     if junction_mm is None:
-        reasons.append(f"the pontomedullary junction was not found on the T1w of the head: {unseen}")
+        reasons["head-T1w"] = f"the pontomedullary junction was not found on the T1w of the head: {unseen}"
     else:
         try:
             head = outline_scan(CordScan(images.t1w, True, junction_mm, whole_head=True))
             cords.append(_measure(head, session.t1w, images.t1w, "head-T1w", head_labels, junction_mm, ""))
         except CordNotFoundError as error:
-            reasons.append(f"not measured on the T1w of the head: {error}")
+            reasons["head-T1w"] = str(error)
     carried, unknown = junction_mm, unseen
     if session.cord is not None and images.cord is not None:
+        source = cast(CordSource, f"cord-{session.cord.suffix}")
         try:
             own = outline_scan(CordScan(images.cord, session.cord.suffix in BRIGHT_CORD, None, whole_head=False))
             carried, unknown = carry_junction(head, own, junction_mm)
-            source = cast(CordSource, f"cord-{session.cord.suffix}")
             cords.insert(0, _measure(own, session.cord, images.cord, source, labels, carried, unknown))
         except CordNotFoundError as error:
-            reasons.append(f"not measured on {session.cord.path.name}: {error}")
+            reasons[source] = str(error)
     given = _given(session, images, carried, unknown, config)
     cords = [*given, *cords]
     quality = tuple(_at_most_warn(metric) for metric in (cords[0].quality if cords else ()))
@@ -107,7 +107,7 @@ def add_cord(
     return replace(
         measured,
         cords=tuple(cords),
-        no_cord="; ".join(reasons),
+        no_cord=reasons,
         quality=judged,
         verdict=worst_verdict(judged),
         sentences=(*measured.sentences, *_sentences(session.cord_choice, cords)),
@@ -268,14 +268,15 @@ def _measure(
     levelling, reason = tell_levels(outlined.image, outlined.sections, labels, junction_mm, unknown)
     below = None if junction_mm is None else arc_of_mm(outlined.sections, junction_mm)
     measured = measure_levels(outlined, levelling, below, reason)
+    own = measured.outlined
     return SessionCord(
         source,
         scan.relative_path,
         measured.level_source or "",
         measured.levels,
-        list_sections(outlined.sections, outlined.shape, levelling, outlined.seen, outlined.trusted),
+        list_sections(own.sections, own.shape, levelling, own.seen, own.trusted),
         measured,
-        cord_mask(outlined, stored),
+        cord_mask(own, stored),
     )
 
 

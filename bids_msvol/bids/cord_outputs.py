@@ -65,10 +65,8 @@ def write_cord_changes(pairs: Sequence[PairMeasurement], config: Config) -> tupl
 
 
 def cord_rows(measurement: SessionMeasurement) -> list[dict[str, object]]:
-    """Return a row for each level and image; without any cord, a row for each level that says why."""
-    if not measurement.cords:
-        return [{"level": level, "n_slices": 0, "reason": measurement.no_cord} for level in (*LEVELS, "C2-C3", "C1-C7")]
-    return [
+    """Return a row for each level and image; of an image that shows no cord, each says why."""
+    measured: list[dict[str, object]] = [
         {
             "level": level.level,
             "csa_mm2": level.csa_mm2,
@@ -87,6 +85,12 @@ def cord_rows(measurement: SessionMeasurement) -> list[dict[str, object]]:
         for cord in measurement.cords
         for level in cord.levels
     ]
+    missing: list[dict[str, object]] = [
+        {"level": level, "n_slices": 0, "source": source, "reason": reason}
+        for source, reason in measurement.no_cord.items()
+        for level in (*LEVELS, "C2-C3", "C1-C7")
+    ]
+    return measured + missing
 
 
 def section_rows(cords: Sequence[SessionCord]) -> list[dict[str, object]]:

@@ -31,6 +31,9 @@ LARGEST_IN_PLANE_MM = 5.0
 LARGEST_SLICE_MM = 12.0
 """Applies to the longest edge, of thick clinical slices."""
 SMALLEST_EXTENT_MM = 80.0
+"""Of an image of the head."""
+SMALLEST_NECK_MM = 10.0
+"""Of an image of the neck, which may be a narrow slab or a few slices."""
 LARGEST_EXTENT_MM = 600.0
 LARGEST_VOXEL_COUNT = 10**9
 LARGEST_SHEAR = 0.02
@@ -47,13 +50,15 @@ BACKGROUND_FRACTION = 0.15
 """Of the 99th percentile of intensity: less is background when voxels that are not finite are judged."""
 
 
-def load_image(path: Path) -> nib.Nifti1Image:
+def load_image(path: Path, smallest_extent_mm: float = SMALLEST_EXTENT_MM) -> nib.Nifti1Image:
     """Load a 3D image after checking all that would make its measurement wrong.
 
     Parameters
     ----------
     path
         A NIfTI file, compressed or not.
+    smallest_extent_mm
+        Least field of view along each axis.
 
     Returns
     -------
@@ -70,7 +75,7 @@ def load_image(path: Path) -> nib.Nifti1Image:
     import numpy as np
 
     image, shape, affine = open_checked(path)
-    _check_size(shape, affine, path)
+    _check_size(shape, affine, path, smallest_extent_mm)
     data = read_values(image, path).reshape(shape)
     data = _without_non_finite(data, path)
     if data.min() == data.max():
@@ -255,7 +260,9 @@ def _check_agreement(sform: NDArray[np.float64], qform: NDArray[np.float64], pat
         logger.warning("%s: sform and qform differ by %.0f degrees; the sform is used.", path, angle)
 
 
-def _check_size(shape: tuple[int, int, int], affine: NDArray[np.float64], path: Path) -> None:
+def _check_size(
+    shape: tuple[int, int, int], affine: NDArray[np.float64], path: Path, smallest_extent_mm: float
+) -> None:
     import numpy as np
 
     edges = np.sort(np.linalg.norm(affine[:3, :3], axis=0))
@@ -265,9 +272,12 @@ def _check_size(shape: tuple[int, int, int], affine: NDArray[np.float64], path: 
             f"has voxels of {_mm(edges)}, which no head scan has", remedy=f"{remedy} (unit: mm)", subject=path
         )
     extent = np.linalg.norm(affine[:3, :3], axis=0) * shape
-    if extent.min() < SMALLEST_EXTENT_MM or extent.max() > LARGEST_EXTENT_MM:
+    if extent.min() < smallest_extent_mm or extent.max() > LARGEST_EXTENT_MM:
+        part = "head" if smallest_extent_mm == SMALLEST_EXTENT_MM else "neck"
         raise DataError(
-            f"covers {_mm(extent)}, which is not the size of a head", remedy=f"{remedy}, or leave it out", subject=path
+            f"covers {_mm(extent)}, which is not the size of a {part}",
+            remedy=f"{remedy}, or leave it out",
+            subject=path,
         )
     if np.prod(shape, dtype=np.int64) > LARGEST_VOXEL_COUNT:
         raise DataError(f"has {_by(shape)} voxels", remedy="Resample it to at most 1000 million voxels", subject=path)

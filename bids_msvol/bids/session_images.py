@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bids_msvol.bids.cord_given import GivenCord, load_given_cord
-from bids_msvol.bids.images import load_image
+from bids_msvol.bids.images import SMALLEST_EXTENT_MM, SMALLEST_NECK_MM, load_image
 from bids_msvol.bids.lesion_masks import GivenMask, load_lesion_mask
 from bids_msvol.bids.records import IgnoredScan, Scan, Session
 from bids_msvol.errors import MSVolError
@@ -77,7 +77,7 @@ def load_session_images(session: Session) -> tuple[Session, SessionImages]:
         if scan is None:
             continue
         try:
-            others[name] = load_image(scan.path)
+            others[name] = load_image(scan.path, SMALLEST_NECK_MM if name == "cord" else SMALLEST_EXTENT_MM)
         except MSVolError as error:
             _logger.error("%s: measured without the %s: %s", session.name, words, error)
             ignored = IgnoredScan(scan.relative_path, f"it cannot be read: it {error.problem}")

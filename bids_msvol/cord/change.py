@@ -6,14 +6,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from bids_msvol.cord.levels import LEAST_COVERAGE, LevelMeasure, level_ranges_mm, share_within, stretches
-from bids_msvol.cord.measure import MeasuredCord, OutlinedCord, straighten
+from bids_msvol.cord.measure import MeasuredCord, OutlinedCord
 from bids_msvol.cord.sections import downward_arc_mm
+from bids_msvol.cord.straight import straighten_plane
 
 STEP_MM = 0.5
 """Distance of the positions along the cord at which the straightened images of two sessions are compared."""
@@ -180,27 +180,19 @@ def _compare(
 def _texture(cord: OutlinedCord) -> NDArray[np.float64]:
     """Straightened image (positions, width) at equal steps downward, without slow variation; NaN outside the image."""
     arc = downward_arc_mm(cord.sections)
-    picture = straighten(cord)[::-1]
-    outside = _outside(cord)[::-1]
+    picture = straighten_plane(cord.image, cord.sections)[::-1]
+    seen = np.isfinite(picture)
     steps = np.arange(0.0, arc.max(), STEP_MM)
     rows = np.interp(steps, arc[::-1], np.arange(len(arc)))
-    columns = np.arange(picture.shape[1])
-    grid = np.meshgrid(rows, columns, indexing="ij")
-    even = ndimage.map_coordinates(picture, grid, order=1)
+    grid = np.meshgrid(rows, np.arange(picture.shape[1]), indexing="ij")
+    filled = np.where(seen, picture, np.float32(picture[seen].mean()))
+    even = ndimage.map_coordinates(filled, grid, order=1)
     level = ndimage.gaussian_filter(even, SMOOTH_MM / STEP_MM, mode="nearest")
     texture = np.asarray(even / np.maximum(level, 1e-6 * np.abs(even).max() + 1e-12) - 1.0, dtype=np.float64)
-    texture[ndimage.map_coordinates(outside.astype(np.float32), grid, order=1) > 0] = np.nan
-    seen = np.isfinite(texture)
+    there = ndimage.map_coordinates(seen.astype(np.float32), grid, order=1) >= 1.0
     # What does not vary along the cord, as the canal itself, looks alike at every shift.
-    means = np.nansum(texture, axis=0) / np.maximum(seen.sum(axis=0), 1)
-    return np.asarray(texture - means)
-
-
-def _outside(cord: OutlinedCord) -> NDArray[np.bool_]:
-    """Say which points of the straightened image lie outside the image."""
-    ones = nib.Nifti1Image(np.ones(cord.image.shape, dtype=np.float32), cord.image.affine)
-    inside = OutlinedCord(ones, cord.sections, cord.radii_mm, cord.shape, cord.seen, cord.trusted, cord.quality)
-    return np.asarray(straighten(inside) < 1.0)
+    means = (texture * there).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+    return np.where(there, texture - means, np.nan)
 
 
 def _correlation(earlier: NDArray[np.float64], later: NDArray[np.float64], shift: int) -> float:

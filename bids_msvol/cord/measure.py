@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import nibabel as nib
 import numpy as np
@@ -173,7 +173,6 @@ def outline_scan(scan: CordScan) -> OutlinedCord:
     quality = judge_cord(
         {
             "cord_contrast_to_noise": float(np.median(contrast[trusted] / np.maximum(uneven[trusted], 1e-9))),
-            "cord_sections_withheld_pct": float(100.0 * (1.0 - trusted.sum() / seen.sum())),
             "cord_bend_mm": float(np.median(np.hypot(offsets[:, 0], offsets[:, 1]))),
             "cord_voxel_in_plane_mm": float(max(sizes[:2])),
         }
@@ -184,7 +183,7 @@ def outline_scan(scan: CordScan) -> OutlinedCord:
 def measure_levels(
     outlined: OutlinedCord, levelling: Levelling | None, junction_arc_mm: float | None = None, unknown: str = ""
 ) -> MeasuredCord:
-    """Average the cord over its levels.
+    """Average the cord over its levels; where they are known, what lies above the cord is left out.
 
     Parameters
     ----------
@@ -197,7 +196,12 @@ def measure_levels(
     unknown
         Why the levels are not known; only used then.
     """
-    quality, arc = list(outlined.quality), downward_arc_mm(outlined.sections)
+    arc = downward_arc_mm(outlined.sections)
+    if levelling is not None:
+        below = levelling.to_table_mm(arc) > FIRST_MM
+        outlined = replace(outlined, seen=outlined.seen & below, trusted=outlined.trusted & below)
+    withheld = 100.0 * (1.0 - outlined.trusted.sum() / max(outlined.seen.sum(), 1))
+    quality = [*outlined.quality, *judge_cord({"cord_sections_withheld_pct": float(withheld)})]
     if levelling is None:
         quality.append(QualityMetric("cord_levels_known", 0.0, "warn", unknown))
         lengths = stretches(arc) * outlined.trusted
@@ -238,22 +242,6 @@ def cord_mask(cord: OutlinedCord, target: nib.Nifti1Image) -> nib.Nifti1Image:
         nib.orientations.io_orientation(canonical.affine), nib.orientations.io_orientation(target.affine)
     )
     return nib.Nifti1Image(nib.orientations.apply_orientation(mask, back), target.affine)
-
-
-def straighten(cord: OutlinedCord, half_width_mm: float = 20.0, step_mm: float = 0.5) -> NDArray[np.float32]:
-    """Straighten the image along the cord, front to back through its middle.
-
-    Returns
-    -------
-    numpy.ndarray
-        (sections, width) float32; columns are ``step_mm`` apart, from back to front, the cord in the middle.
-    """
-    offsets = np.arange(-half_width_mm, half_width_mm + step_mm / 2, step_mm)
-    sections = cord.sections
-    points = sections.centers_mm[:, None] + offsets[:, None] * sections.front[:, None]
-    voxels = nib.affines.apply_affine(np.linalg.inv(cord.image.affine), points)
-    data = np.asarray(cord.image.dataobj, dtype=np.float32)
-    return np.asarray(ndimage.map_coordinates(data, np.moveaxis(voxels, -1, 0), order=1, mode="constant"))
 
 
 def _below(image: nib.Nifti1Image, junction_mm: NDArray[np.float64]) -> nib.Nifti1Image:

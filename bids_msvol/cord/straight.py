@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from bids_msvol.cord.measure import OutlinedCord
-from bids_msvol.cord.sections import downward_arc_mm
+from bids_msvol.cord.sections import Sections, downward_arc_mm
 
 IN_PLANE_MM, STEP_MM = 0.5, 1.0
 """Pixels across the cord, and steps along it."""
@@ -60,6 +60,31 @@ def straighten_cord(cord: OutlinedCord) -> tuple[nib.Nifti1Image, nib.Nifti1Imag
     believed = cord.trusted[np.rint(index).astype(int)]
     mask = (np.hypot(x[:, None], y[None, :])[..., None] < edge) & believed
     return nib.Nifti1Image(straight.astype(np.float32), affine), nib.Nifti1Image(mask.astype(np.uint8), affine)
+
+
+def straighten_plane(image: nib.Nifti1Image, sections: Sections) -> NDArray[np.float32]:
+    """Resample the plane from back to front through the middle of the cord.
+
+    Parameters
+    ----------
+    image
+        Axes right, anterior, superior.
+    sections
+        The n planes across the cord.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n, width) float32, from back to front ``IN_PLANE_MM`` apart, the cord in the middle; NaN outside the image.
+    """
+    offsets = np.arange(-HALF_DEPTH_MM, HALF_DEPTH_MM + IN_PLANE_MM / 2, IN_PLANE_MM)
+    points = sections.centers_mm[:, None] + offsets[:, None] * sections.front[:, None]
+    voxels = np.moveaxis(nib.affines.apply_affine(np.linalg.inv(image.affine), points), -1, 0)
+    data = np.asarray(image.dataobj, dtype=np.float32)
+    plane = np.asarray(ndimage.map_coordinates(data, voxels, order=1, mode="nearest"))
+    last = np.asarray(image.shape)[:, None, None] - 0.5
+    plane[((voxels < -0.5) | (voxels > last)).any(axis=0)] = np.nan
+    return plane
 
 
 def _between(vectors: NDArray[np.float64], index: NDArray[np.float64]) -> NDArray[np.float64]:

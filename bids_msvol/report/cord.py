@@ -295,7 +295,8 @@ def _fixed(value: float, decimals: int) -> str:
 
 
 def _sources(session: SessionOutputs) -> tuple[str, ...]:
-    return tuple(source for source in dict.fromkeys(session.cord["source"]) if source in SOURCES)
+    shown = session.cord.loc[session.cord["n_slices"] > 0, "source"]
+    return tuple(source for source in dict.fromkeys(shown) if source in SOURCES)
 
 
 def _why_missing(session: SessionOutputs) -> str:

@@ -70,7 +70,7 @@ def test_what_is_not_measured_any_more_goes(tmp_path: Path, head: nib.Nifti1Imag
     config = Config(bids_dir=tmp_path / "raw", output_dir=tmp_path / "out")
     made = with_cord(tmp_path / "raw", head, config)
     write_session(made, config)
-    write_session(replace(made, cords=(), no_cord="the groove is not seen"), config)
+    write_session(replace(made, cords=(), no_cord={"head-T1w": "the groove is not seen"}), config)
     (session,) = load_participant(config.output_dir, "01").sessions
     assert session.cord_sections is None
     assert session.load_straight_cord("head-T1w") is None

@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from bids_msvol.bids.images import load_image
+from bids_msvol.bids.images import SMALLEST_NECK_MM, load_image
 from bids_msvol.errors import DataError, MSVolError, NoInputError
 from tests.bids.skeleton import head_image
 
@@ -229,3 +229,15 @@ def test_stand_ins_for_unfetched_files(tmp_path: Path, text: str, remedy: str) -
     with pytest.raises(NoInputError) as caught:
         load_image(path)
     assert remedy in caught.value.remedy
+
+
+def test_an_image_of_the_neck_may_be_narrow(tmp_path: Path) -> None:
+    """A slab of 56 mm is no head, but it is a neck."""
+    data = np.random.default_rng(0).uniform(1, 100, (14, 60, 60)).astype(np.float32)
+    image = nib.Nifti1Image(data, np.diag([4.0, 4.0, 4.0, 1.0]))
+    image.header.set_xyzt_units("mm")
+    path = tmp_path / "neck.nii.gz"
+    nib.save(image, path)
+    with pytest.raises(DataError, match="not the size of a head"):
+        load_image(path)
+    assert load_image(path, SMALLEST_NECK_MM).shape == (14, 60, 60)

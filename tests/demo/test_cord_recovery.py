@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from bids_msvol.cord.records import CordSource, SessionCord
 from bids_msvol.demo.cord_recovery import LEVELS_UNKNOWN, NO_SUCH_IMAGE, NOT_COMPARED, CordRecovery
 from bids_msvol.demo.known import load_known
 from bids_msvol.demo.lesion_recovery import NOT_MEASURED
+from bids_msvol.demo.recovered import render_page
 from bids_msvol.demo.recovery import PersonRecovery, compare_people, compare_person
 from bids_msvol.demo.recovery_text import describe_people
 from bids_msvol.demo.truth import FOLDER
@@ -24,6 +26,7 @@ from bids_msvol.demo.truth_cord import CORD_TRUTH, STRETCHES
 from tests.bids.measured import measurement, pair
 from tests.bids.skeleton import make_config, make_dataset
 from tests.demo.test_recovered import write_truth
+from tests.report.test_document import _Page
 
 TRUE_MM2 = {level: 80.0 - 2.0 * number for number, level in enumerate(STRETCHES)}
 """80 mm2 around C2/C3, 78 at C1, and 2 mm2 less at each level below."""
@@ -89,7 +92,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> tuple[PersonRecovery, ..
     write_session(visits[0], config)
     write_session(visits[1], config, between)
     write_changes([between], config)
-    write_session(replace(measurement(dataset, "02", "1"), no_cord="the neck is not in view"), config)
+    write_session(replace(measurement(dataset, "02", "1"), no_cord={"cord-T2w": "the neck is not in view"}), config)
     unknown = SessionCord(
         "cord-T2w", "an/image.nii.gz", "", (LevelMeasure("visible", 70.0, 7.0, 12.0, 0.8, 90, None),), ()
     )
@@ -203,3 +206,19 @@ def test_text(people: tuple[PersonRecovery, ...]) -> None:
     ]
     assert [line for line in wanted if line not in lines] == []
     assert max(map(len, printed.splitlines())) <= 120
+
+
+def test_page(people: tuple[PersonRecovery, ...], tmp_path: Path) -> None:
+    """The page has a table of areas for each kind of image and one of change, well formed, with the reasons."""
+    html = render_page(people, tmp_path)
+    assert _Page(html).open == []
+    text = " ".join(re.sub(r"<[^>]*>", " ", html).split())
+    for wanted in (
+        "Cervical cord on cord-T2w",
+        "C2-C3 80.00 80.80 +1.00 100 78.40 78.40 0.00 100",
+        "C4 72.00 n/a n/a 0 70.56 n/a n/a 0",
+        "Session 1, C4, C5, C6, C7: it is not in view.",
+        "C2-C3 \N{MINUS SIGN}2.00 \N{MINUS SIGN}2.50 \N{MINUS SIGN}0.50 \N{MINUS SIGN}1.50 +0.50",
+        f"Not measured: {NOT_COMPARED}.",
+    ):
+        assert wanted in text

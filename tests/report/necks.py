@@ -71,7 +71,7 @@ def make_cord(
 def with_cords(session: SessionOutputs, cords: Sequence[SessionCord]) -> SessionOutputs:
     """Return a session with cords, and write its tables, and the images of those outlined by the program."""
     files = session.files
-    made = cast(SessionMeasurement, SimpleNamespace(cords=tuple(cords), etiv_mm3=session.etiv_mm3, no_cord=""))
+    made = cast(SessionMeasurement, SimpleNamespace(cords=tuple(cords), etiv_mm3=session.etiv_mm3, no_cord={}))
     write_table(files.cord_table, CORD, cord_rows(made))
     write_table(files.cord_sections, CORD_SECTIONS, section_rows(cords))
     for cord in cords:

@@ -256,3 +256,12 @@ def test_headline_names_the_image(person: ParticipantOutputs, bare: ParticipantO
     rows = _cells(html, 'Cord area around C2/C3 <span class="minor">mm²</span>', "Volumes")
     area = person.sessions[0].cord.set_index("level").loc["C2-C3", "csa_mm2"]
     assert rows == [[f"{area:.1f} (T1w of the head)", "n/a"]]
+
+
+def test_an_image_without_cord_gets_no_part_of_its_own(person: ParticipantOutputs) -> None:
+    """Rows that only say why an image shows no cord are no measurement."""
+    session = person.sessions[0]
+    table = session.cord.assign(n_slices=0, csa_mm2=float("nan"), reason="the neck is not in view")
+    without = replace(session, cord=table, cord_sections=None)
+    assert list_sources([without]) == ()
+    assert "the neck is not in view" in _only(without)
