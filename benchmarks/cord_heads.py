@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
@@ -29,27 +31,29 @@ RESCAN_TARGET_PCT = 1.5
 def run(options: Options) -> Findings:
     """Measure each head, and again after it was moved."""
     engine = AtlasEngine(options.load_atlas())
-    rows, changes, found_junctions, in_range = [], [], 0, 0
+    rows, found_junctions, in_range = [], 0, 0
+    changes = defaultdict[str, list[float]](list)
     heads = healthy_heads(options)[: 2 if options.quick else None]
     for number_of_head, (label, image) in enumerate(heads):
         cord, junction = _measure(image, engine)
         motion_rng, rng = (np.random.default_rng([60, number_of_head, k]) for k in range(2))
         again, _ = _measure(rescan(image, motion_rng, rng), engine)
         found_junctions += junction.refined
-        around, level = (None if cord is None else cord.measure(name) for name in ("C2-C3", "C2"))
+        around, second = (None if cord is None else cord.measure(name) for name in ("C2-C3", "C2"))
         area = None if around is None else around.csa_mm2
         in_range += area is not None and AREA_RANGE_MM2[0] <= area <= AREA_RANGE_MM2[1]
-        change = _change_pct(cord, again)
-        if change is not None:
-            changes.append(change)
+        found = _changes_pct(cord, again)
+        for level, change in found.items():
+            changes[level].append(abs(change))
         taper = next((one.value for one in (cord.quality if cord else ()) if one.name == "cord_taper_pct"), None)
         rows.append((
             label, "yes" if junction.refined else "no", number(junction.depth_mm, 1),
-            number(None if level is None else level.csa_mm2, 1), number(area, 1),
-            number(None if around is None else around.coverage), number(taper, 0), number(change, 2, sign=True),
+            number(None if second is None else second.csa_mm2, 1), number(area, 1),
+            number(None if around is None else around.coverage), number(taper, 0),
+            number(found.get("C1-C7"), 2, sign=True),
         ))  # fmt: skip
         print(" | ".join(rows[-1]), flush=True)
-    worst = float(np.max(np.abs(changes))) if changes else None
+    worst = max(changes["C1-C7"], default=None)
     targets = (
         (
             "junction found", f"{found_junctions} of {len(heads)}", f"{len(heads)} of {len(heads)}",
@@ -83,9 +87,13 @@ def run(options: Options) -> Findings:
             "10 mm and what lies below an artefact are withheld, so that C2-C3 is missing where less than half of it "
             "is left.",
         ),
-        measures={"cord_head_rescan": Measure(data, len(changes), {"Cord": float(np.median(np.abs(changes)))})}
-        if changes
-        else {},
+        measures={
+            "cord_change_error": Measure(
+                data,
+                len(changes["C1-C7"]),
+                {f"Cord-{level}": float(np.median(values)) for level, values in changes.items()},
+            )
+        },
     )
 
 
@@ -109,12 +117,12 @@ def _brainstem(found: StructurePosteriors) -> NDArray[np.float32]:
     return probability
 
 
-def _change_pct(first: MeasuredCord | None, second: MeasuredCord | None) -> float | None:
-    """Change of the mean area of what both show of C1 to C7."""
+def _changes_pct(first: MeasuredCord | None, second: MeasuredCord | None) -> dict[str, float]:
+    """Change of the mean area of what both show of each level, in per cent."""
     if first is None or second is None or first.junction_arc_mm is None or second.junction_arc_mm is None:
-        return None
+        return {}
     offset = align_along(first.outlined, second.outlined, (first.junction_arc_mm, second.junction_arc_mm))
     if offset is None:
-        return None
+        return {}
     changes = compare_cords("head-T1w", first, second, offset.offset_mm)
-    return next((change.change_pct for change in changes if change.level == "C1-C7"), None)
+    return {change.level: change.change_pct for change in changes if change.change_pct is not None}

@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.claim import Findings, Measure, Options, Table, number, verdict
+from benchmarks.claim import Findings, Options, Table, number, verdict
 from bids_msvol.cord.change import align_along, compare_cords
 from bids_msvol.cord.discs import find_discs
 from bids_msvol.cord.from_mask import measure_mask
@@ -114,7 +114,6 @@ def run(options: Options) -> Findings:
             "The numbers of the labelled levels of t2 are not used, only the borders between them: they contradict the "
             "labels of its vertebrae by one.",
         ),
-        measures={"cord_rescan": Measure(data, len(rescans), {"Cord": float(np.median(np.abs(rescans)))})},
     )
 
 

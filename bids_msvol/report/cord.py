@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bids_msvol.bids.cord_tables import LEVELS_BY, SOURCES
-from bids_msvol.cord.levels import LEVELS
 from bids_msvol.report.cord_healthy import HEALTHY, HealthyAreas
 from bids_msvol.report.cord_pictures import CORD_COLOR, CordPicture, draw_cord
 from bids_msvol.report.cord_plots import FRAME, Profile, draw_profiles
-from bids_msvol.report.measured_error import CHANGE_ERROR, REPEATABILITY
+from bids_msvol.report.measured_error import CORD_ERROR
 from bids_msvol.report.references import REFERENCES
 from bids_msvol.report.section import Section, render
 from bids_msvol.report.trends import LIMIT_PER_MEDIAN
@@ -174,13 +173,9 @@ def list_sources(sessions: Sequence[SessionOutputs]) -> tuple[str, ...]:
 
 
 def find_error(error: MeasuredError) -> ErrorMeasure | None:
-    """Return the measure that tells how much the area of a cord differs where nothing has changed, if there is one."""
-    names = {ERROR_NAME.format(level=level) for level in (*LEVELS, *STRETCHES)}
-    for key in (CHANGE_ERROR, REPEATABILITY):
-        for measure in error.measures:
-            if measure.key == key and any(measure.values.get(name) is not None for name in names):
-                return measure
-    return None
+    """Return the measure that tells how much the area of a cord differs where nothing has changed, if it was taken."""
+    found = (measure for measure in error.measures if measure.key == CORD_ERROR and measure.is_measured)
+    return next(found, None)
 
 
 def name_stretch(level: str, source: str) -> str:

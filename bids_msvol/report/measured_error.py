@@ -19,6 +19,10 @@ CHANGE_ERROR = "change_error"
 """Key of the measure that says how much change is found between two scans where there is none."""
 
 
+CORD_ERROR = "cord_change_error"
+"""Key of the measure that says how much change of the cord is found between two scans where there is none."""
+
+
 @dataclass(frozen=True)
 class ErrorMeasure:
     """One way in which the error was measured.

@@ -14,7 +14,7 @@ import pytest
 from bids_msvol.bids.load import ParticipantOutputs, SessionOutputs
 from bids_msvol.report.cord import build_cord_section, list_sources
 from bids_msvol.report.cord_healthy import HEALTHY
-from bids_msvol.report.measured_error import CHANGE_ERROR, REPEATABILITY, ErrorMeasure, MeasuredError
+from bids_msvol.report.measured_error import CORD_ERROR, ErrorMeasure, MeasuredError
 from bids_msvol.report.references import REFERENCES
 from bids_msvol.report.summary import build_summary_section
 from bids_msvol.report.trends import LIMIT_PER_MEDIAN
@@ -210,11 +210,10 @@ def test_change_of_given_tables_is_one_of_means(bare: ParticipantOutputs) -> Non
     assert _cells(html, "C2 and C3", "change of the mean area")[0][1] == f"{MINUS}3.00"
 
 
-@pytest.mark.parametrize("key", [CHANGE_ERROR, REPEATABILITY])
-def test_change_stands_beside_the_measured_error(person: ParticipantOutputs, key: str) -> None:
+def test_change_stands_beside_the_measured_error(person: ParticipantOutputs) -> None:
     """Where the program's own error is known for the cord, it is the limit; other levels stay without one."""
     values = {"Cord-C2-C3": 0.5, "Cord-C1": 2.0, "WholeBrain": 0.1}
-    error = MeasuredError("1", (ErrorMeasure(key, "Title", "%", "", "five necks", 5, values),))
+    error = MeasuredError("1", (ErrorMeasure(CORD_ERROR, "Title", "%", "", "five necks", 5, values),))
     html = _section(person, error)
     found = {name: _cells(html, name, "change of the mean area")[0][-2:] for name in ("around C2/C3", "C1", "C2")}
     assert found == {
@@ -223,8 +222,8 @@ def test_change_stands_beside_the_measured_error(person: ParticipantOutputs, key
         "C2": ["n/a", "not known"],
     }
     assert "measured on: five necks" in html
-    brain = MeasuredError("1", (ErrorMeasure(key, "Title", "%", "", "heads", 5, {"WholeBrain": 0.1}),))
-    assert "Beyond the limit" not in _section(person, brain)
+    empty = MeasuredError("1", (ErrorMeasure(CORD_ERROR, "Title", "%", "", "", None, {"Cord-C2-C3": None}),))
+    assert "Beyond the limit" not in _section(person, empty)
 
 
 def test_images_come_in_the_order_of_the_table(session: SessionOutputs) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from bids_msvol.cord.levels import level_ranges_mm
 from bids_msvol.errors import DataError
-from bids_msvol.report.measured_error import REPEATABILITY, load_measured_error
+from bids_msvol.report.measured_error import CORD_ERROR, REPEATABILITY, load_measured_error
 from bids_msvol.report.methods import build_error_section
 from bids_msvol.report.wording import split_side
 from bids_msvol.structures import ETIV_NAME, STRUCTURES, SUMS
@@ -22,12 +23,13 @@ def _write(path: Path, values: dict[str, float | None]) -> Path:
 
 
 def test_shipped_file_names_known_structures() -> None:
-    """Every name in the shipped file is a structure without its side, a sum or eTIV."""
+    """Every name in the shipped file is a structure without its side, a sum, eTIV or a stretch of the cord."""
     known = {split_side(structure.name)[1] for structure in STRUCTURES} | {total.name for total in SUMS} | {ETIV_NAME}
     error = load_measured_error()
     assert REPEATABILITY in {measure.key for measure in error.measures}
+    cord = {f"Cord-{level}" for level in level_ranges_mm()}
     for measure in error.measures:
-        assert set(measure.values) <= known
+        assert set(measure.values) <= (cord if measure.key == CORD_ERROR else known)
 
 
 def test_numbers_are_shown_with_their_data(tmp_path: Path) -> None:
