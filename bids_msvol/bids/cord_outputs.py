@@ -21,6 +21,8 @@ from bids_msvol.cord.straight import straighten_cord
 from bids_msvol.measurement import per_year
 
 if TYPE_CHECKING:
+    import nibabel as nib
+
     from bids_msvol.config import Config
     from bids_msvol.measurement import PairMeasurement, SessionMeasurement
 
@@ -141,28 +143,34 @@ def _write_images(cord: SessionCord, files: SessionFiles) -> list[Path]:
     if cord.mask is not None:
         path = files.cord_mask(cord.source)
         write_image(path, clean_image(np.asarray(cord.mask.dataobj).astype(np.uint8), np.asarray(cord.mask.affine)))
-        said = {"Description": f"Cervical cord; {cord.origin}.", "Type": "ROI", "Sources": _sources(cord)}
+        described = {"Description": f"Cervical cord; {cord.origin}.", "Type": "ROI", "Sources": _sources(cord)}
         grid = {"SpatialReference": _sources(cord)[0]} if _sources(cord) else {}
-        write_json(sidecar_path(path), {**said, **grid})
+        write_json(sidecar_path(path), {**described, **grid})
         written += [path, sidecar_path(path)]
     if cord.measured is not None:
         image, mask = straighten_cord(cord.measured.outlined)
         affine = np.asarray(image.affine)
         stored, slope = quantised(np.asarray(image.dataobj), np.int16)
-        contents = {
+        contents: dict[Path, tuple[nib.Nifti1Image, dict[str, object]]] = {
             files.straight_cord(cord.source): (
                 clean_image(stored, affine, slope=slope),
-                "The cord drawn straight: third axis along the centreline; its coordinate is minus the downward "
-                "position (distance_mm of the table of sections).",
+                {
+                    "Description": "The cord drawn straight: third axis along the centreline; its coordinate is minus "
+                    "the downward position (distance_mm of the table of sections).",
+                    "SkullStripped": False,
+                },
             ),
             files.straight_cord_mask(cord.source): (
                 clean_image(np.asarray(mask.dataobj), affine),
-                "Outline of the cord on the straightened image, where it is believed.",
+                {
+                    "Description": "Outline of the cord on the straightened image, where it is believed.",
+                    "Type": "ROI",
+                },
             ),
         }
-        for path, (content, words) in contents.items():
+        for path, (content, said) in contents.items():
             write_image(path, content)
-            write_json(sidecar_path(path), {"Description": words, "Sources": _sources(cord)})
+            write_json(sidecar_path(path), {**said, "Sources": _sources(cord)})
             written += [path, sidecar_path(path)]
     return written
 

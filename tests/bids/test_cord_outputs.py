@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from bids_msvol.bids.load import load_participant
+from bids_msvol.bids.names import sidecar_path
 from bids_msvol.bids.outputs import write_changes, write_session, write_sessions_table
 from bids_msvol.bids.session_images import SessionImages
 from bids_msvol.config import Config
@@ -56,6 +57,9 @@ def test_written_and_read_back(tmp_path: Path, head: nib.Nifti1Image) -> None:
     sidecar = json.loads(session.files.cord_table.with_suffix(".json").read_text())
     assert sidecar["csa_mm2"]["Units"] == "mm^2"
     assert sidecar["Sources"] == ["bids:raw:sub-01/anat/sub-01_T1w.nii.gz"]
+    straight = json.loads(sidecar_path(session.files.straight_cord("head-T1w")).read_text())
+    # BIDS wants it of every T1w.
+    assert straight["SkullStripped"] is False
     assert {session.files.cord_table, session.files.cord_sections, session.files.cord_mask("head-T1w")} <= set(written)
     headline = (config.output_dir / "sub-01" / "sub-01_sessions.tsv").read_text().splitlines()
     values = dict(zip(headline[0].split("\t"), headline[1].split("\t"), strict=True))
