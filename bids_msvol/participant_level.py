@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bids_msvol.bids.cord_given import LABELS, SCT
 from bids_msvol.bids.folders import check_folders, check_output_space, make_output_dir, work_space_shortage
-from bids_msvol.bids.lesion_masks import NAME as LESION_MASKS
+from bids_msvol.bids.given import KNOWN
 from bids_msvol.bids.load import finished_participants
 from bids_msvol.config import Config, default_work_dir, participant_work_dir
 from bids_msvol.configfile import to_toml
@@ -161,10 +160,9 @@ def _measurement_tasks(config: Config) -> tuple[list[Task], dict[str, int], list
     make_output_dir(config)
     validate_dataset(config)
     OutputDataset.create(config)
-    known = (LESION_MASKS, SCT, LABELS)
-    unknown = [name for name in config.derivatives if name not in known]
+    unknown = [name for name in config.derivatives if name not in KNOWN]
     if unknown:
-        _logger.warning("this version reads the derivatives %s; not used: %s", ", ".join(known), ", ".join(unknown))
+        _logger.warning("this version reads the derivatives %s; not used: %s", ", ".join(KNOWN), ", ".join(unknown))
     need_gb = participant_memory_gb(config.resolution_mm)
     if config.mem_gb < need_gb:
         _logger.warning("a participant may need %.1f GB of memory, and %.1f GB are free", need_gb, config.mem_gb)

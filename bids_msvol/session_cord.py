@@ -11,8 +11,8 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_msvol.bids.cord_given import SCT
 from bids_msvol.bids.disc_labels import GivenLabels
+from bids_msvol.bids.given import SCT
 from bids_msvol.bids.images import load_mask_image
 from bids_msvol.bids.records import Scan, Session
 from bids_msvol.bids.session_images import SessionImages

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bids_msvol.bids.disc_labels import GivenLabels, find_label_file, load_labels
+from bids_msvol.bids.given import LABELS, SCT
 from bids_msvol.bids.images import load_mask_image
 from bids_msvol.bids.names import parse_name
 from bids_msvol.bids.records import Scan, Session
@@ -17,9 +18,6 @@ from bids_msvol.engines.sct_files import find_sct_files
 
 if TYPE_CHECKING:
     import nibabel as nib
-
-SCT, LABELS = "sct", "labels"
-"""How the folders are called in ``--derivatives``."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from bids_msvol.cord.levelling import LabelKind
 
-NAME = "labels"
-"""How the folder of labels is called in ``--derivatives``."""
-
 Meaning = Literal["discs", "levels", "bodies", "points", "junction"]
 """What a name says that a file holds: points on discs, levels of a segmented cord, points in the middle of vertebrae,
 points of either kind, or the pontomedullary junction."""

@@ -20,7 +20,7 @@ from bids_msvol.bids.choose_cord import SUFFIXES as CORD_SUFFIXES
 from bids_msvol.bids.choose_cord import choose_cord
 from bids_msvol.bids.cord_given import with_given_cord
 from bids_msvol.bids.files import check_fetched
-from bids_msvol.bids.lesion_masks import NAME as LESION_MASKS
+from bids_msvol.bids.given import LESION_MASKS
 from bids_msvol.bids.lesion_masks import find_lesion_mask
 from bids_msvol.bids.records import IgnoredScan, Scan, Session, Subject
 from bids_msvol.bids.scans import passes, read_days, read_geometry

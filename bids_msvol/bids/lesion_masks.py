@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bids_msvol.bids.given import LESION_MASKS
 from bids_msvol.bids.images import load_mask_image
 from bids_msvol.bids.names import parse_name, session_name
 from bids_msvol.bids.records import Scan
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     import nibabel as nib
     import numpy as np
     from numpy.typing import NDArray
-
-NAME = "lesions"
-"""How the folder of masks is called in ``--derivatives``."""
 
 LABELS = frozenset({"l", "lesion", "lesions", "wml", "wmh"})
 """Labels, in lower case, by which a mask says that it shows lesions."""
@@ -134,7 +132,7 @@ def load_lesion_mask(scan: Scan, images: Mapping[str, nib.Nifti1Image]) -> Given
                 f"places them elsewhere (by up to {_distance_mm(image, images[alike[0]]):.0f} mm), so it is not "
                 "certain which voxel it means",
                 remedy=f"Give it the header of the image that it was drawn on, after looking at one over the other, "
-                f"or leave the mask out of the folder given as {NAME}=",
+                f"or leave the mask out of the folder given as {LESION_MASKS}=",
                 subject=scan.path,
             )
     drawn_on = named if named in images else next(iter(same), "T1w")
