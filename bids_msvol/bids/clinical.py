@@ -81,18 +81,7 @@ def read_cohort(bids_dir: Path, clinical_dir: Path | None = None, map_file: Path
     tables = Tables(map_file)
     events = _event_files(bids_dir, clinical_dir)
     folders = {path.name: path for path in sorted(bids_dir.glob("sub-*")) if path.is_dir()}
-    session_rows = {
-        name: tables.read(path, bids_dir, "sessions")
-        for name, folder in folders.items()
-        if (path := folder / f"{name}_sessions.tsv").is_file()
-    }
-    sessions: dict[str, list[_Draft]] = {}
-    for name, folder in folders.items():
-        named = [path.name for path in sorted(folder.glob("ses-*")) if path.is_dir()]
-        rows = session_rows.get(name, [])
-        _check_single(rows, "session_id", folder / f"{name}_sessions.tsv")
-        sessions[name] = [_Draft(row.cells["session_id"].value, row.cells) for row in rows]
-        sessions[name] += [_Draft(one) for one in named if all(one != draft.session_id for draft in sessions[name])]
+    sessions = {name: _session_drafts(tables, folder, bids_dir) for name, folder in folders.items()}
     labels = frozenset(str(draft.session_id) for drafts in sessions.values() for draft in drafts)
 
     table = bids_dir / "participants.tsv"
@@ -136,6 +125,17 @@ def read_cohort(bids_dir: Path, clinical_dir: Path | None = None, map_file: Path
         assumed_day_zero=tuple(notes.assumed),
         unused=tuple(tables.unused),
     )
+
+
+def _session_drafts(tables: Tables, folder: Path, bids_dir: Path) -> list[_Draft]:
+    """Return a person's sessions: those of the table, then those that have only a folder."""
+    path = folder / f"{folder.name}_sessions.tsv"
+    rows = tables.read(path, bids_dir, "sessions") if path.is_file() else []
+    _check_single(rows, "session_id", path)
+    drafts = [_Draft(row.cells["session_id"].value, row.cells) for row in rows]
+    listed = {draft.session_id for draft in drafts}
+    only_folders = [one.name for one in sorted(folder.glob("ses-*")) if one.is_dir() and one.name not in listed]
+    return drafts + [_Draft(name) for name in only_folders]
 
 
 def _event_files(bids_dir: Path, clinical_dir: Path | None) -> dict[str, Path]:
