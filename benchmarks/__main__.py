@@ -29,6 +29,8 @@ CLAIMS: dict[str, str] = {
     "cord_synthetic": "areas of synthetic cords of known size",
     "cord_images": "the cord on real images: manual masks, rescans, discs",
     "cord_heads": "the cord on T1w images of heads, and the same head moved",
+    "mixed_model": "agreement with lmerTest, type-I error, and time of the mixed model",
+    "edss_events": "EDSS events against those that msprog finds",
     "person_speed": "time and memory of everything for a person with two sessions",
     "speed": "time and memory of a whole session, and of the plain recipe with ANTs",
     "determinism": "two runs, the same tables",

@@ -115,9 +115,7 @@ def check_labels(name: str, labels: ArrayLike, count: int) -> tuple[list[str], N
     return [str(label) for label in distinct], np.asarray(codes, dtype=np.intp)
 
 
-def treatment_columns(
-    name: str, labels: Sequence[str] | NDArray[np.str_], reference: str | None = None
-) -> dict[str, NDArray[np.float64]]:
+def treatment_columns(name: str, labels: ArrayLike, reference: str | None = None) -> dict[str, NDArray[np.float64]]:
     """Code labels as columns of zeros and ones, one for each label but the reference.
 
     Parameters
@@ -134,7 +132,7 @@ def treatment_columns(
     ValueError
         If a label is missing, or no observation has the reference.
     """
-    distinct, codes = check_labels(name, np.asarray(labels, dtype=object), len(labels))
+    distinct, codes = check_labels(name, labels, np.size(np.asarray(labels, dtype=object)))
     chosen = distinct[0] if reference is None else reference
     if chosen not in distinct:
         raise ValueError(f"no observation of {name!r} is {chosen!r}; there are {', '.join(distinct)}")

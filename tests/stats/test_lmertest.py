@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections import Counter
@@ -119,7 +120,10 @@ def test_lmertest_still_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[st
     mixed_data.write_csv(range(5))
     data = tmp_path / "data.csv"
     data.write_text(capsys.readouterr().out, encoding="utf-8")
-    done = subprocess.run([program, str(SCRIPT), str(data)], capture_output=True, text=True, check=False)
+    environment = {**os.environ, "LANGUAGE": "en"}
+    done = subprocess.run(
+        [program, str(SCRIPT), str(data)], env=environment, capture_output=True, text=True, check=False
+    )
     if "no package called" in done.stderr:
         pytest.skip(f"R lacks a package, so lmerTest was not run: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
