@@ -254,7 +254,7 @@ def _baseline_sentences(definition: ProgressionDefinition) -> Iterator[str]:
             f"A visit up to {definition.raw_after_relapse_days:g} days after the onset of that relapse is first "
             "compared with the former baseline."
         )
-    if definition.baseline_never_better:
+    if definition.rebaseline_at_relapse and definition.baseline_never_better:
         yield "A baseline that moves behind a relapse keeps the former value if that was worse."
 
 
@@ -316,7 +316,7 @@ def _offset(days: float) -> str:
 
 def _counting_sentences(definition: ProgressionDefinition) -> Iterator[str]:
     yield "All events count." if definition.select == "all" else "The search ends with the first worsening."
-    if definition.count_again:
+    if definition.count_again and definition.select == "all" and definition.baseline != "roving":
         yield "A change that outlasts its confirmation counts again while the baseline stays."
     end = {"na": "is left open", "no": "does not count", "yes": "counts"}[definition.unconfirmed_last]
     yield f"A worsening that lasts to the end of follow-up and that no visit can confirm {end}."

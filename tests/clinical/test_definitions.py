@@ -63,6 +63,7 @@ _CHANGES: dict[str, tuple[Any, str]] = {
     ),
     "baseline": ("fixed", "It is fixed."),
     "rebaseline_at_relapse": (True, "; and it moves behind each relapse."),
+    "stop_if_unchanged": (True, ", as long as a later visit differs enough from it."),
     "baseline_never_better": (True, "keeps the former value if that was worse."),
     "confirmation_days": (84.0, "77 to 814.5 days later"),
     "early_days": (0.0, "168 to 898.5 days later"),
@@ -80,19 +81,32 @@ _CHANGES: dict[str, tuple[Any, str]] = {
 }
 
 
+_NEEDED: dict[str, dict[str, Any]] = {
+    "stop_if_unchanged": {"rebaseline_at_relapse": True},
+    "baseline_never_better": {"rebaseline_at_relapse": True},
+    "count_again": {"baseline": "fixed"},
+}
+"""Fields that mean something only together with another one."""
+
+
 @pytest.mark.parametrize("field", list(_CHANGES))
 def test_every_field_is_heard(field: str) -> None:
     """A definition that differs in one field reads differently, in the words meant for it."""
     value, words = _CHANGES[field]
-    default, changed = find_definition("default"), find_definition("default", **{field: value})
-    assert words in describe(changed)
-    assert words not in describe(default)
+    needed = _NEEDED.get(field, {})
+    assert words in describe(find_definition("default", **needed, **{field: value}))
+    assert words not in describe(find_definition("default", **needed))
+
+
+@pytest.mark.parametrize("field", list(_NEEDED))
+def test_what_has_no_effect_is_not_said(field: str) -> None:
+    """Without the other field the words are those of the default."""
+    assert describe(find_definition("default", **{field: True})) == describe(find_definition("default"))
 
 
 def test_no_field_is_forgotten() -> None:
-    """The list above is complete but for the name and for what has words only together with another field."""
-    assert set(find_definition("default").__dataclass_fields__) - set(_CHANGES) == {"name", "stop_if_unchanged"}
-    assert "as long as a later visit differs enough from it" in describe(find_definition("msprog_kappos"))
+    """The list above is complete but for the name."""
+    assert set(find_definition("default").__dataclass_fields__) - set(_CHANGES) == {"name"}
 
 
 def test_published_windows_in_words() -> None:
