@@ -21,7 +21,7 @@ from bids_msvol.cord.discs import find_discs
 from bids_msvol.cord.find import CordNotFoundError
 from bids_msvol.cord.from_mask import measure_mask
 from bids_msvol.cord.levelling import level_by_junction, level_by_labels, number_discs
-from bids_msvol.cord.levels import Levelling, LevelMeasure, average, average_levels, stretches
+from bids_msvol.cord.levels import Levelling, average_cord
 from bids_msvol.cord.measure import CordScan, OutlinedCord, cord_mask, measure_levels, outline_scan
 from bids_msvol.cord.records import CordSection, CordSource, SessionCord, list_sections
 from bids_msvol.cord.sections import Sections, arc_of_mm, downward_arc_mm
@@ -246,10 +246,7 @@ def from_mask(
     levelling, _ = tell_levels(to_canonical(image), found.sections, labels, junction_mm, unknown)
     arc = downward_arc_mm(found.sections)
     everywhere = np.ones(len(arc), dtype=bool)
-    if levelling is None:
-        levels: tuple[LevelMeasure, ...] = (average("visible", found.shape, stretches(arc), None),)
-    else:
-        levels = average_levels(found.shape, arc, levelling.to_table_mm(arc), everywhere)
+    levels = average_cord(found.shape, arc, levelling, everywhere)
     sections = list_sections(found.sections, found.shape, levelling, everywhere, everywhere)
     told = "" if levelling is None else levelling.source
     return SessionCord("sct-mask", origin, told, levels, sections, None, mask)

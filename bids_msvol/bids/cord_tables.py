@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from bids_msvol.bids.tabular import (
+    CHANGE_PER_YEAR,
     DAYS_BETWEEN,
     FRACTION_DECIMALS,
     MM3_DECIMALS,
@@ -119,12 +120,6 @@ CORD_CHANGE = Table(
         Column("coverage", "Share of the level measured in both.", "number", decimals=FRACTION_DECIMALS),
         Column("change_mm2", "Later minus earlier mean area.", "number", "mm^2", MM2_DECIMALS),
         Column("change_pct", "The same in per cent of the earlier area.", "number", "percent", PERCENT_DECIMALS),
-        Column(
-            "change_pct_per_year",
-            "The same for a year of 365.25 days; n/a if the days are unknown.",
-            "number",
-            "percent",
-            PERCENT_DECIMALS,
-        ),
+        CHANGE_PER_YEAR,
     ),
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from bids_msvol.bids.cord_tables import CORD, CORD_CHANGE, CORD_SECTIONS
 from bids_msvol.bids.lesion_tables import ACTIVITY, ACTIVITY_COLUMNS, ENHANCEMENT, GD_COLUMNS, LESION_SUMMARY, LESIONS
 from bids_msvol.bids.tabular import (
+    CHANGE_PER_YEAR,
     DAYS_BETWEEN,
     DAYS_DECIMALS,
     FRACTION_DECIMALS,
@@ -184,13 +185,7 @@ CHANGE = Table(
         Column("method", "How the change was measured.", levels=METHODS),
         Column("change_mm3", "Later minus earlier volume.", "number", "mm^3", MM3_DECIMALS),
         Column("change_pct", "The same in per cent of the earlier volume.", "number", "percent", PERCENT_DECIMALS),
-        Column(
-            "change_pct_per_year",
-            "The same for a year of 365.25 days; n/a if the days are unknown.",
-            "number",
-            "percent",
-            PERCENT_DECIMALS,
-        ),
+        CHANGE_PER_YEAR,
     ),
 )
 

@@ -66,6 +66,16 @@ DAYS_BETWEEN = Column("days", "Days between the sessions.", "number", "day", DAY
 """The columns that begin every table about pairs of sessions."""
 
 
+CHANGE_PER_YEAR = Column(
+    "change_pct_per_year",
+    "The same for a year of 365.25 days; n/a if the days are unknown.",
+    "number",
+    "percent",
+    PERCENT_DECIMALS,
+)
+"""The column that ends every table of change."""
+
+
 @dataclass(frozen=True)
 class Table:
     """One kind of table.

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
@@ -45,24 +43,7 @@ class CordNotFoundError(Exception):
     """No cord is seen in an image; the message says why in plain words."""
 
 
-@dataclass(frozen=True, eq=False)
-class FoundCord:
-    """Where the cord runs.
-
-    Attributes
-    ----------
-    points_mm
-        (n, 3) one point in each axial slice of the image, from the lowest to the highest, in its world.
-    clarity
-        (n,) how clearly each slice shows a cord there: how much it differs from the least different parts of its
-        surroundings, less the unevenness within, in units of the local brightness.
-    """
-
-    points_mm: NDArray[np.float64]
-    clarity: NDArray[np.float64]
-
-
-def find_cord(image: nib.Nifti1Image, *, bright: bool, midline_mm: float | None = None) -> FoundCord:
+def find_cord(image: nib.Nifti1Image, *, bright: bool, midline_mm: float | None = None) -> NDArray[np.float64]:
     """Find the cord by its fluid: an ellipse that differs, to the same side, from everything around it.
 
     Each slice answers for three sizes of cord; the path with the best answers, little bend and no jump is found by
@@ -76,6 +57,11 @@ def find_cord(image: nib.Nifti1Image, *, bright: bool, midline_mm: float | None 
         Whether the cord is brighter than the fluid, as in T1w images.
     midline_mm
         Where the cord lies from left to right, in the image's world; the middle of what is seen, if not given.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n, 3) one point in each axial slice of the image, from the lowest to the highest, in its world.
 
     Raises
     ------
@@ -105,8 +91,7 @@ def find_cord(image: nib.Nifti1Image, *, bright: bool, midline_mm: float | None 
     found = nib.affines.apply_affine(affine, np.column_stack([path, np.arange(len(path))]))
     heights = np.arange(image.shape[2])
     coarse = (heights + 0.5) * len(path) / image.shape[2] - 0.5
-    points = np.stack([_interpolate(coarse, found[:, axis]) for axis in range(3)], axis=1)
-    return FoundCord(points, _interpolate(np.clip(coarse, 0, len(path) - 1), clarity))
+    return np.stack([_interpolate(coarse, found[:, axis]) for axis in range(3)], axis=1)
 
 
 def _seen(image: nib.Nifti1Image) -> NDArray[np.bool_]:

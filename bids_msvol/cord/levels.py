@@ -23,9 +23,6 @@ LEVEL_TOPS_MM: tuple[float, ...] = (25.0, 48.5, 64.0, 82.5, 101.0, 117.5, 133.0,
 """Distance of the top of C1, of each disc below, and of the lower end of C7 from the pontomedullary junction, along the
 centreline: the heights of the levels of the PAM50 template, with the disc C2/C3 where it lies on average (64 mm)."""
 
-FIRST_DISC = 2
-"""A disc is numbered as the vertebra below it; the first one lies between C1 and C2, so 1 is the top of C1."""
-
 MUCCA_MM = 20.0
 """Length of cord around the disc C2/C3 whose mean area is the mean upper cervical cord area."""
 
@@ -149,6 +146,23 @@ def average_levels(
         # All of the neck is seldom in view: what is visible of it is still what it is.
         measures.append(measure if coverage >= LEAST_COVERAGE or level == "C1-C7" else measure.without_values())
     return tuple(measures)
+
+
+def average_cord(
+    shape: CordShape, arc_mm: NDArray[np.float64], levelling: Levelling | None, trusted: NDArray[np.bool_]
+) -> tuple[LevelMeasure, ...]:
+    """Average the measures over the levels, or over all that is visible where nothing tells the levels.
+
+    Parameters
+    ----------
+    shape, arc_mm, trusted
+        As for `average_levels`.
+    levelling
+        What tells the levels.
+    """
+    if levelling is None:
+        return (average("visible", shape, stretches(arc_mm) * trusted, None),)
+    return average_levels(shape, arc_mm, levelling.to_table_mm(arc_mm), trusted)
 
 
 def average(level: str, shape: CordShape, lengths_mm: NDArray[np.float64], coverage: float | None) -> LevelMeasure:

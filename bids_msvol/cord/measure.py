@@ -8,18 +8,15 @@ from dataclasses import dataclass, replace
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from bids_msvol.cord.find import CordNotFoundError, find_cord
 from bids_msvol.cord.levels import (
     Levelling,
     LevelMeasure,
     LevelSource,
-    average,
-    average_levels,
-    stretches,
+    average_cord,
 )
-from bids_msvol.cord.outline import outline_cord, sample_profiles
+from bids_msvol.cord.outline import outline_cord
 from bids_msvol.cord.partial_volume import cord_shares, undo_blur
 from bids_msvol.cord.quality import contrast_to_fluid, judge_cord, longest_run, taper_pct, trust_sections
 from bids_msvol.cord.sections import CordShape, Sections, arc_of_mm, downward_arc_mm, measure_outlines
@@ -151,10 +148,8 @@ def outline_scan(scan: CordScan) -> OutlinedCord:
     if image.shape[2] * nib.affines.voxel_sizes(image.affine)[2] < SHORTEST_MM:
         raise CordNotFoundError(f"the image shows less than {SHORTEST_MM:g} mm of the neck")
     midline = None if scan.junction_mm is None else float(scan.junction_mm[0])
-    found = find_cord(image, bright=scan.bright, midline_mm=midline)
-    sections, radii = outline_cord(image, found.points_mm, bright=scan.bright)
-    coefficients = ndimage.spline_filter(np.asarray(image.dataobj, dtype=np.float32), 3, np.float32)
-    profiles = sample_profiles(coefficients, image.affine, sections) * (-1.0 if scan.bright else 1.0)
+    path = find_cord(image, bright=scan.bright, midline_mm=midline)
+    sections, radii, profiles = outline_cord(image, path, bright=scan.bright)
     across, back, up = image.shape
     radii = undo_blur(sections, radii, (across, back, up), image.affine)
     shape = measure_outlines(sections, radii)
@@ -169,7 +164,7 @@ def outline_scan(scan: CordScan) -> OutlinedCord:
     if trusted.sum() * sections.spacing_mm < SHORTEST_MM:
         raise CordNotFoundError(f"less than {SHORTEST_MM:g} mm of the cord could be outlined")
     sizes = nib.affines.voxel_sizes(image.affine)
-    offsets = found.points_mm[trusted] - sections.centers_mm[trusted]
+    offsets = path[trusted] - sections.centers_mm[trusted]
     quality = judge_cord(
         {
             "cord_contrast_to_noise": float(np.median(contrast[trusted] / np.maximum(uneven[trusted], 1e-9))),
@@ -202,13 +197,11 @@ def measure_levels(
         outlined = replace(outlined, seen=outlined.seen & below, trusted=outlined.trusted & below)
     withheld = 100.0 * (1.0 - outlined.trusted.sum() / max(outlined.seen.sum(), 1))
     quality = [*outlined.quality, *judge_cord({"cord_sections_withheld_pct": float(withheld)})]
+    levels = average_cord(outlined.shape, arc, levelling, outlined.trusted)
     if levelling is None:
         quality.append(QualityMetric("cord_levels_known", 0.0, "warn", unknown))
-        lengths = stretches(arc) * outlined.trusted
-        levels: tuple[LevelMeasure, ...] = (average("visible", outlined.shape, lengths, None),)
     else:
         table = levelling.to_table_mm(arc)
-        levels = average_levels(outlined.shape, arc, table, outlined.trusted)
         around = next(one for one in levels if one.level == "C2-C3")
         quality += judge_cord({"cord_c2c3_coverage_pct": 100.0 * (around.coverage or 0.0)})
         taper = taper_pct(outlined.shape.csa_mm2, table, outlined.trusted)

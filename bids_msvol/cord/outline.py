@@ -51,7 +51,7 @@ ROUNDS = 3
 
 def outline_cord(
     image: nib.Nifti1Image, path_mm: NDArray[np.float64], *, bright: bool
-) -> tuple[Sections, NDArray[np.float64]]:
+) -> tuple[Sections, NDArray[np.float64], NDArray[np.float32]]:
     """Outline the cord around a path through it.
 
     Brightness is sampled in polar coordinates in each section, and the closed line of steepest edges is found by
@@ -73,6 +73,8 @@ def outline_cord(
         The n planes.
     radii_mm
         (n, ANGLES) distance of the edge from the centre of the plane.
+    profiles
+        (n, ANGLES, samples) brightness from the centres outward, rising across the edge.
     """
     coefficients = ndimage.spline_filter(np.asarray(image.dataobj, dtype=np.float32), 3, np.float32)
     sections = cut_sections(smooth_line(path_mm), image.affine)
@@ -86,7 +88,7 @@ def outline_cord(
         expected = _voted(radii, sections.spacing_mm)
     profiles = sample_profiles(coefficients, image.affine, sections) * (-1.0 if bright else 1.0)
     found = _search_edges(profiles, sections.spacing_mm, expected)
-    return sections, place_edges(profiles, found, sections.spacing_mm)
+    return sections, place_edges(profiles, found, sections.spacing_mm), profiles
 
 
 def sample_profiles(

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from bids_msvol.cord.centerline import locate
-from bids_msvol.cord.outline import ANGLES, STEP_MM, place_edges, round_off, sample_profiles
-from bids_msvol.cord.sections import Sections
+from bids_msvol.cord.outline import STEP_MM, place_edges, round_off, sample_profiles
+from bids_msvol.cord.sections import Sections, radius_at
 
 SAMPLE_MM = 0.4
 """Largest distance between the points of a voxel that are tried."""
@@ -131,7 +131,4 @@ def _depth(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """How far within the outline points (n, 3) lie, in mm in their plane, and the fractional number of that plane."""
     position, right, front = locate(points_mm, sections)
-    angle = (np.arctan2(front, right) % (2 * np.pi)) / (2 * np.pi) * ANGLES
-    around = np.pad(radii_mm, ((0, 0), (0, 1)), mode="wrap")
-    edge = ndimage.map_coordinates(around, [np.clip(position, 0, len(radii_mm) - 1), angle], order=1, mode="nearest")
-    return edge - np.hypot(right, front), position
+    return radius_at(radii_mm, position, right, front) - np.hypot(right, front), position

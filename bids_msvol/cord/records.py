@@ -105,10 +105,6 @@ class SessionCord:
             return "; ".join(failed)
         return f"less than {100 * LEAST_COVERAGE:.0f} % of it was measured" if level.n_slices else "it is not in view"
 
-    def level(self, name: str) -> LevelMeasure | None:
-        """Return the measure of one level."""
-        return next((one for one in self.levels if one.level == name), None)
-
 
 def normalised_area_mm2(csa_mm2: float | None, etiv_mm3: float | None) -> float | None:
     """Return the area that the cord would have in a head of 1500 mL; ``None`` if something is unknown."""

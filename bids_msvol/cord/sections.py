@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +109,27 @@ def directions(count: int) -> NDArray[np.float64]:
     """Unit vectors (count, 2) at equal angles."""
     angles = 2.0 * np.pi * np.arange(count) / count
     return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+def radius_at(
+    radii_mm: NDArray[np.float64],
+    position: NDArray[np.float64],
+    right_mm: NDArray[np.float64],
+    front_mm: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the radius of the outline in the direction of points.
+
+    Parameters
+    ----------
+    radii_mm
+        (n, m) outlines, as for `outline_points`.
+    position, right_mm, front_mm
+        Of the points, any shape: fractional number of the plane (the outline of the end goes on beyond it), and place.
+    """
+    angle = (np.arctan2(front_mm, right_mm) % (2 * np.pi)) / (2 * np.pi) * radii_mm.shape[1]
+    around = np.pad(radii_mm, ((0, 0), (0, 1)), mode="wrap")
+    planes = np.clip(position, 0, len(radii_mm) - 1)
+    return np.asarray(ndimage.map_coordinates(around, [planes, angle], order=1, mode="nearest"))
 
 
 def measure_outlines(sections: Sections, radii_mm: NDArray[np.float64]) -> CordShape:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from bids_msvol.cord.measure import OutlinedCord
-from bids_msvol.cord.sections import Sections, downward_arc_mm
+from bids_msvol.cord.sections import Sections, downward_arc_mm, radius_at
 
 IN_PLANE_MM, STEP_MM = 0.5, 1.0
 """Pixels across the cord, and steps along it."""
@@ -53,12 +53,9 @@ def straighten_cord(cord: OutlinedCord) -> tuple[nib.Nifti1Image, nib.Nifti1Imag
     straight = ndimage.map_coordinates(data, np.moveaxis(voxels, -1, 0), order=1, mode="constant")
     affine = np.diag([IN_PLANE_MM, IN_PLANE_MM, STEP_MM, 1.0])
     affine[:3, 3] = x[0], y[0], -positions[0]
-    around = np.pad(cord.radii_mm, ((0, 0), (0, 1)), mode="wrap")
-    angle = (np.arctan2(y[None, :], x[:, None]) % (2 * np.pi)) / (2 * np.pi) * cord.radii_mm.shape[1]
-    rows = np.broadcast_to(index, (len(x), len(y), len(index)))
-    edge = ndimage.map_coordinates(around, [rows, np.broadcast_to(angle[..., None], rows.shape)], order=1)
+    side, depth, plane = np.meshgrid(x, y, index, indexing="ij")
     believed = cord.trusted[np.rint(index).astype(int)]
-    mask = (np.hypot(x[:, None], y[None, :])[..., None] < edge) & believed
+    mask = (np.hypot(side, depth) < radius_at(cord.radii_mm, plane, side, depth)) & believed
     return nib.Nifti1Image(straight.astype(np.float32), affine), nib.Nifti1Image(mask.astype(np.uint8), affine)
 
 
