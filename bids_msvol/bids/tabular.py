@@ -43,6 +43,8 @@ class Column:
         Unit as BIDS writes it (``mm^3``, ``percent``); empty for none.
     decimals
         Digits after the point of a ``number``.
+    significant
+        Significant digits of a ``number`` instead, for those of any size, such as p values.
     levels
         Meaning of each value, where there are few.
     optional
@@ -54,6 +56,7 @@ class Column:
     kind: Kind = "text"
     unit: str = ""
     decimals: int = 4
+    significant: int | None = None
     levels: Mapping[str, str] = field(default_factory=dict)
     optional: bool = False
 
@@ -150,6 +153,8 @@ def format_value(value: object, column: Column) -> str:
     if value is None or value == "" or (isinstance(value, float) and not math.isfinite(value)):
         return MISSING
     if column.kind == "number":
+        if column.significant is not None:
+            return f"{float(value):.{column.significant}g}"  # type: ignore[arg-type]
         text = f"{float(value):.{column.decimals}f}"  # type: ignore[arg-type]
         # A tiny negative number would otherwise be written as -0.0.
         return text.removeprefix("-") if float(text) == 0 else text
