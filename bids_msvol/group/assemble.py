@@ -154,7 +154,7 @@ def _with_times(sessions: pd.DataFrame, tables: StudyTables, plan: Plan) -> tupl
 def _with_scales(sessions: pd.DataFrame, visits: pd.DataFrame, gap_days: float) -> pd.DataFrame:
     """Fill clinical values that a session lacks from the nearest visit, the earlier of two; keep the gap of EDSS."""
     columns: dict[str, Any] = {}
-    by_person = {name: rows for name, rows in visits.dropna(subset="days").groupby("participant_id", sort=False)}
+    by_person = dict(iter(visits.dropna(subset="days").groupby("participant_id", sort=False)))
     for scale in SCALES:
         values = sessions[scale].astype(float).to_numpy(copy=True)
         gaps = np.where(np.isnan(values), np.nan, 0.0)
