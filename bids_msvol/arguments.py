@@ -22,6 +22,10 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("what to process", ("participant_labels", "session_labels", "bids_filters", "derivatives")),
     ("reading the dataset", ("bids_database_dir", "bids_validation")),
     ("measurement", ("resolution_mm", "no_lesion_filling", "cord_engine", "random_seed")),
+    (
+        "group level",
+        ("analysis_plan", "clinical_dir", "clinical_map", "steroid_washout_days", "exclude_if", "bvl_cutoff"),
+    ),
     ("resources", ("work_dir", "nprocs", "omp_nthreads", "mem_gb")),
     (
         "how the run goes",
@@ -102,7 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Make the parser; what the user does not give is absent from its result."""
     parser = _Parser(
         prog="bids_msvol",
-        description="Measure brain structures in multiple sclerosis, from a BIDS dataset to BIDS derivatives.",
+        description="Measure multiple sclerosis on MRI: from a BIDS dataset to measurements, statistics and reports.",
         epilog="Every long flag may be spelled with _ in place of -. Not a medical device.",
         formatter_class=_HelpFormatter,
         argument_default=argparse.SUPPRESS,
@@ -174,25 +178,18 @@ def parse_arguments(argv: Sequence[str] | None = None) -> Config:
 
 
 def check_levels(levels: Sequence[str]) -> None:
-    """Refuse unknown analysis levels, and the group level, which this version does not have.
+    """Refuse unknown analysis levels.
 
     Raises
     ------
     UnknownLevelError
         If a level is unknown.
-    UsageError
-        If the group level is asked for.
     """
     for level in levels:
         if level not in LEVELS:
-            raise UnknownLevelError(f"unknown analysis level {level!r}", remedy="Give participant")
+            raise UnknownLevelError(f"unknown analysis level {level!r}", remedy="Give participant, group or both")
     if not levels:
-        raise UnknownLevelError("no analysis level is given", remedy="Give participant")
-    if "group" in levels:
-        raise UsageError(
-            f"bids_msvol {__version__} has no group level yet",
-            remedy="Run the participant level alone; its tables are in the output folder",
-        )
+        raise UnknownLevelError("no analysis level is given", remedy="Give participant, group or both")
 
 
 def describe_flags() -> tuple[FlagDescription, ...]:
@@ -216,7 +213,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(
             message,
-            remedy="Write: bids_msvol bids_dir output_dir participant [flags]; bids_msvol --help lists the flags",
+            remedy="Write: bids_msvol bids_dir output_dir participant group [flags]; bids_msvol --help lists the flags",
         )
 
 

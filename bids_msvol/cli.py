@@ -13,9 +13,11 @@ from types import FrameType
 from typing import NoReturn
 
 from bids_msvol.arguments import parse_arguments
+from bids_msvol.config import Config
 from bids_msvol.environment import prepared_environment
 from bids_msvol.errors import ExitCode, MSVolError
-from bids_msvol.logs import terminal_log
+from bids_msvol.group_level import run_group_level
+from bids_msvol.logs import TerminalHandler, terminal_log
 from bids_msvol.participant_level import RunResult, run_participant_level
 
 _SIGNAL_BASE = 128
@@ -40,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             config = parse_arguments(argv)
             terminal.details = config.verbosity > 0
             with prepared_environment(config), _sigterm():
-                result = run_participant_level(config, terminal)
+                result = _run_levels(config, terminal)
     except SystemExit as stop:  # --help and --version
         return int(stop.code or 0)
     except MSVolError as error:
@@ -55,6 +57,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         return _finish(RunResult(ExitCode.FAILED, f"unforeseen {type(error).__name__}: {error}"))
     return _finish(result)
+
+
+def _run_levels(config: Config, terminal: TerminalHandler) -> RunResult:
+    """Run the levels that are asked for; the group level also after participants that failed, with the others."""
+    if "participant" not in config.levels:
+        return run_group_level(config)
+    result = run_participant_level(config, terminal)
+    if "group" not in config.levels:
+        return result
+    if result.details:
+        print(result.details)
+    group = run_group_level(config)
+    code = result.exit_code or group.exit_code
+    return RunResult(code, f"{result.sentence}; {group.sentence}", group.details, result.see or group.see)
 
 
 def _finish(result: RunResult, code: int | None = None) -> int:

@@ -111,7 +111,7 @@ class Config:
     levels: tuple[str, ...] = field(
         metadata=_meta(
             Option(
-                "Analysis level: participant; there is no group level yet.",
+                "Analysis level: participant, group, or both.",
                 values.parse_levels,
                 metavar="analysis_level",
                 many=True,
@@ -248,6 +248,80 @@ class Config:
             )
         ),
         default="msvol",
+    )
+    clinical_dir: Path | None = field(
+        metadata=_meta(
+            Option(
+                "Folder of the tables of visits, relapses and treatments, instead of phenotype/ in the dataset.",
+                values.parse_optional_path,
+                ("--clinical-dir",),
+                "PATH",
+                default="phenotype/ of the dataset",
+            )
+        ),
+        default=None,
+    )
+    clinical_map: Path | None = field(
+        metadata=_meta(
+            Option(
+                "JSON file that says how columns of the clinical tables are called.",
+                values.parse_optional_path,
+                ("--clinical-map",),
+                "FILE",
+                default="the names of the documentation",
+            )
+        ),
+        default=None,
+    )
+    analysis_plan: Path | None = field(
+        metadata=_meta(
+            Option(
+                "TOML file of the choices of the group level.",
+                values.parse_optional_path,
+                ("--analysis-plan",),
+                "FILE",
+                default="all analyses that the data allow",
+            )
+        ),
+        default=None,
+    )
+    steroid_washout_days: float | None = field(
+        metadata=_meta(
+            Option(
+                "Leave out scans sooner after intravenous steroids than so many days; 0: none.",
+                values.parse_days,
+                ("--steroid-washout",),
+                "DAYS",
+                default="56, or what the plan says",
+            )
+        ),
+        default=None,
+    )
+    exclude_if: tuple[str, ...] = field(
+        metadata=_meta(
+            Option(
+                "Conditions such as new_t2>20: each table of the group level then has results with and without the "
+                "scans that meet one.",
+                values.parse_conditions,
+                ("--exclude-if",),
+                "CONDITION",
+                many=True,
+                default="none, or what the plan says",
+            )
+        ),
+        default=(),
+    )
+    bvl_cutoff: float | None = field(
+        metadata=_meta(
+            Option(
+                "Loss of brain volume in per cent a year from which NEDA-4 fails.",
+                values.parse_positive,
+                ("--bvl-cutoff",),
+                "PERCENT",
+                default="0.4, or what the plan says",
+            )
+        ),
+        default=None,
     )
     work_dir: Path = field(
         metadata=_meta(

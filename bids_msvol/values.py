@@ -94,6 +94,16 @@ def parse_positive(raw: object, option: str) -> float:
     return value
 
 
+def parse_days(raw: object, option: str) -> float:
+    """Return a number of days of at least 0."""
+    return 0.0 if raw in (0, "0") else parse_positive(raw, option)
+
+
+def parse_conditions(raw: object, option: str) -> tuple[str, ...]:
+    """Return conditions as a tuple of distinct texts; what they say is checked by the group level."""
+    return tuple(dict.fromkeys(_words(raw, option)))
+
+
 def parse_resolution_mm(raw: object, option: str) -> float:
     """Return the edge of the working voxel in mm, between 0.5 and 4."""
     value = parse_positive(raw, option)

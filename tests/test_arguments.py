@@ -131,14 +131,14 @@ def test_refused_flags(dataset: Path, flags: list[str], code: ExitCode, words: s
 @pytest.mark.parametrize(
     ("levels", "code", "words"),
     [
-        (["group"], ExitCode.USAGE, "no group level yet"),
-        (["participant", "group"], ExitCode.USAGE, "no group level yet"),
+        (["groups"], ExitCode.UNKNOWN_LEVEL, "unknown analysis level 'groups'"),
+        (["participant", "grp"], ExitCode.UNKNOWN_LEVEL, "unknown analysis level 'grp'"),
         (["particpant"], ExitCode.UNKNOWN_LEVEL, "unknown analysis level 'particpant'"),
         ([], ExitCode.USAGE, "analysis_level"),
     ],
 )
 def test_levels(dataset: Path, levels: list[str], code: ExitCode, words: str) -> None:
-    """Unknown levels have their own code, and the missing group level is refused before anything runs."""
+    """Unknown levels have their own code, and are refused before anything runs."""
     with pytest.raises(MSVolError) as caught:
         parse_arguments([str(dataset / "raw"), str(dataset / "out"), *levels])
     assert caught.value.exit_code == code

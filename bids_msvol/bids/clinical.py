@@ -86,17 +86,19 @@ def read_cohort(bids_dir: Path, clinical_dir: Path | None = None, map_file: Path
 
     table = bids_dir / "participants.tsv"
     people = tables.read(table, bids_dir, "participants", labels) if table.is_file() else []
-    _check_single(people, "participant_id", table)
+    by_session = any("session_id" in row.cells for row in people)
+    if not by_session:
+        _check_single(people, "participant_id", table)
     rows_of = {
         name: tables.read(path, path.parents[1] if clinical_dir is None else path.parent, name)
         for name, path in events.items()
     }
     tables.check_map()
 
-    persons = {row.cells["participant_id"].value: row for row in people}
+    notes = _Notes()
+    persons = _join_rows(people, table, notes)
     ids = dict.fromkeys([*persons, *folders, *(_id(row) for rows in rows_of.values() for row in rows)])
     by_person = {kind: _by_person(rows) for kind, rows in rows_of.items()}
-    notes = _Notes()
     drafts: dict[str, list[_Draft]] = {}
     for name in ids:
         own = {kind: rows.get(name, []) for kind, rows in by_person.items()}
@@ -125,6 +127,36 @@ def read_cohort(bids_dir: Path, clinical_dir: Path | None = None, map_file: Path
         assumed_day_zero=tuple(notes.assumed),
         unused=tuple(tables.unused),
     )
+
+
+def _join_rows(people: Iterable[Row], path: Path, notes: _Notes) -> dict[str, Row]:
+    """Return one row for each participant; of a table with a row for each session, the first with all sessions.
+
+    The age of such a row is that at its session, and of the first row also the participant's.
+    """
+    persons: dict[str, Row] = {}
+    for row in people:
+        name, session = _id(row), row.cells.pop("session_id", None)
+        if session is not None:
+            age = row.wide.setdefault(str(session.value), {}).get("age")
+            if age is not None and name not in persons:
+                row.cells["age"] = age
+        first = persons.setdefault(name, row)
+        if first is row:
+            continue
+        twice = first.wide.keys() & row.wide.keys()
+        if twice or session is None:
+            raise DataError(
+                f"{name} with {', '.join(sorted(twice)) or 'no session'} is in row {first.number} already",
+                remedy="Keep one row for each session",
+                subject=f"{path}, row {row.number}",
+            )
+        first.wide.update(row.wide)
+        for key, cell in row.cells.items():
+            used = first.cells.setdefault(key, cell)
+            if key != "participant_id" and used.value != cell.value:
+                notes.repeated.append(Repeated(name, key, used, cell))
+    return persons
 
 
 def _session_drafts(tables: Tables, folder: Path, bids_dir: Path) -> list[_Draft]:

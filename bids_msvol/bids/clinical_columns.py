@@ -95,7 +95,7 @@ def _columns(record: type[Record], *dates: str) -> Mapping[str, Parser]:
 
 COLUMNS: Mapping[str, Mapping[str, Parser]] = MappingProxyType(
     {
-        "participants": _columns(Person),
+        "participants": {**_columns(Person), "session_id": _SPECIAL["session_id"]},
         "sessions": _columns(ClinicalSession, "acq_time"),
         "ms_visits": _columns(ClinicalVisit, "date"),
         "ms_relapses": _columns(Relapse, "date", "end_date"),
@@ -103,7 +103,11 @@ COLUMNS: Mapping[str, Mapping[str, Parser]] = MappingProxyType(
     }
 )
 """Columns of each table and how they are read. Dates may stand for days everywhere; those of a person must be shifted
-alike. In ``participants``, every column of ``sessions`` may be given as ``<column>_<session>``, such as edss_M12."""
+alike. In ``participants``, every column of ``sessions`` may be given as ``<column>_<session>``, such as edss_M12; or
+the table has a column ``session_id`` and a row for each session, and then all columns of ``sessions``."""
+
+OF_ROW = ""
+"""Stands for the session of the row, where that of a wide column would stand."""
 
 
 @dataclass
@@ -133,6 +137,8 @@ class Tables:
         if twice is not None:
             raise DataError(f"has several columns {twice!r}", remedy="Give each column its own name", subject=path)
         targets = [self._target(name, table, labels) for name in header]
+        if table == "participants" and ("session_id", None) in targets:
+            targets = [self._target_of_session(name, target) for name, target in zip(header, targets, strict=True)]
         if (key, None) not in targets:
             raise DataError(
                 f"has no column {key} (its columns: {', '.join(header)[:200]})",
@@ -158,6 +164,9 @@ class Tables:
                     cells = row.cells if label is None else row.wide.setdefault(label, {})
                     parse = COLUMNS[table if label is None else "sessions"][ours]
                     cells[ours] = Cell(_parse(parse, text, path, number, name), Source(file, number, name))
+            if OF_ROW in row.wide:
+                label = row.cells["session_id"].value if "session_id" in row.cells else None
+                _move(row, label, path)
             if key not in row.cells:
                 raise DataError(
                     "is empty", remedy="Fill it in or remove the row", subject=f"{path}, row {number}, column {key}"
@@ -177,6 +186,12 @@ class Tables:
             return ours, f"ses-{label}"
         return None
 
+    def _target_of_session(self, name: str, target: tuple[str, str | None] | None) -> tuple[str, str | None] | None:
+        """Return what a column holds in a table of participants that has a row for each session."""
+        ours = self._ours(name, "participants")
+        belongs = ours in COLUMNS["sessions"] and ours not in ("participant_id", "session_id")
+        return (ours, OF_ROW) if belongs and (target is None or ours in COLUMNS["sessions"]) else target
+
     def _ours(self, name: str, table: str) -> str:
         renamed = self.renamed.get(table, {})
         if name in renamed:
@@ -194,6 +209,13 @@ class Tables:
                         remedy="Correct the name or remove the entry",
                         subject=self.map_file,
                     )
+
+
+def _move(row: Row, label: str | None, path: Path) -> None:
+    """Give the values of a row's session to that session."""
+    if label is None:
+        raise DataError("is empty", remedy="Fill it in", subject=f"{path}, row {row.number}, column session_id")
+    row.wide.setdefault(label, {}).update(row.wide.pop(OF_ROW))
 
 
 def _parse(parse: Parser, text: str, path: Path, row: int, column: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
 from bids_msvol.clinical import course
@@ -176,23 +177,23 @@ class Cohort:
 
     def person(self, participant_id: str) -> Person | None:
         """Return a person, or ``None`` if there is none of that name."""
-        return next(iter(_of(self.persons, participant_id)), None)
+        return self._person_by_id.get(participant_id)
 
     def sessions_of(self, participant_id: str) -> tuple[ClinicalSession, ...]:
         """Return a person's sessions by day."""
-        return _of(self.sessions, participant_id)
+        return self._sessions_by_id.get(participant_id, ())
 
     def visits_of(self, participant_id: str) -> tuple[ClinicalVisit, ...]:
         """Return a person's visits by day."""
-        return _of(self.visits, participant_id)
+        return self._visits_by_id.get(participant_id, ())
 
     def relapses_of(self, participant_id: str) -> tuple[Relapse, ...] | None:
         """Return a person's relapses; ``None`` if relapses were not recorded."""
-        return None if self.relapses is None else _of(self.relapses, participant_id)
+        return None if self.relapses is None else self._relapses_by_id.get(participant_id, ())
 
     def treatments_of(self, participant_id: str) -> tuple[Treatment, ...] | None:
         """Return a person's treatments; ``None`` if treatments were not recorded."""
-        return None if self.treatments is None else _of(self.treatments, participant_id)
+        return None if self.treatments is None else self._treatments_by_id.get(participant_id, ())
 
     def course_of(
         self, participant_id: str, scale: str = "edss"
@@ -205,6 +206,30 @@ class Cohort:
             return visits, None
         return visits, tuple(course.Relapse(one.days) for one in relapses if one.days is not None)
 
+    # A cohort may have ten thousand people: the records of each are looked up, not searched.
+    @cached_property
+    def _person_by_id(self) -> Mapping[str, Person]:
+        return {person.participant_id: person for person in self.persons}
 
-def _of(records: Iterable[AnyRecord], participant_id: str) -> tuple[AnyRecord, ...]:
-    return tuple(record for record in records if record.participant_id == participant_id)
+    @cached_property
+    def _sessions_by_id(self) -> Mapping[str, tuple[ClinicalSession, ...]]:
+        return _by_person(self.sessions)
+
+    @cached_property
+    def _visits_by_id(self) -> Mapping[str, tuple[ClinicalVisit, ...]]:
+        return _by_person(self.visits)
+
+    @cached_property
+    def _relapses_by_id(self) -> Mapping[str, tuple[Relapse, ...]]:
+        return _by_person(self.relapses or ())
+
+    @cached_property
+    def _treatments_by_id(self) -> Mapping[str, tuple[Treatment, ...]]:
+        return _by_person(self.treatments or ())
+
+
+def _by_person(records: Iterable[AnyRecord]) -> dict[str, tuple[AnyRecord, ...]]:
+    grouped: dict[str, list[AnyRecord]] = {}
+    for record in records:
+        grouped.setdefault(record.participant_id, []).append(record)
+    return {name: tuple(ones) for name, ones in grouped.items()}

@@ -87,6 +87,22 @@ class OutputDataset:
         _write_shared_files(config.output_dir)
         return cls(config.output_dir)
 
+    @classmethod
+    def join(cls, config: Config) -> OutputDataset:
+        """Join a dataset of this program whatever its settings, or make one: for what is computed from its tables.
+
+        Raises
+        ------
+        InvocationError
+            If the folder holds something else.
+        CannotCreateError
+            If it cannot be written.
+        """
+        if not (config.output_dir / "dataset_description.json").exists():
+            return cls.create(config)
+        _check_ours_or_empty(config.output_dir, config.work_dir)
+        return cls(config.output_dir)
+
 
 def _check_ours_or_empty(root: Path, work_dir: Path) -> None:
     path = root / "dataset_description.json"
@@ -186,6 +202,11 @@ def _read_raw_description(bids_dir: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def raw_name(bids_dir: Path) -> str:
+    """Return the name of the input dataset as it calls itself, else that of its folder."""
+    return str(_read_raw_description(bids_dir).get("Name") or bids_dir.name)
 
 
 def _raw_link(config: Config, raw: Mapping[str, Any]) -> str | None:

@@ -6,6 +6,15 @@ from __future__ import annotations
 LESION_MASKS = "lesions"
 LABELS = "labels"
 SCT = "sct"
+FREESURFER = "freesurfer"
+FASTSURFER = "fastsurfer"
+SAMSEG = "samseg"
 
 KNOWN = (LESION_MASKS, LABELS, SCT)
-"""All that are read."""
+"""All that the participant level reads."""
+
+VOLUME_ENGINES = (FREESURFER, FASTSURFER, SAMSEG)
+"""Programs whose volumes the group level reads."""
+
+KNOWN_OF_GROUP = (*VOLUME_ENGINES, SCT)
+"""All that the group level reads."""

@@ -103,7 +103,7 @@ def find_sct_files(
         # In a folder of its own, a table need not name the session in each row.
         images = [
             image
-            for image in _measured_images(path)
+            for image in measured_images(path)
             if _belongs(f"{place}/{image}", subject, session, only_session=only_session)
         ]
         if images:
@@ -154,7 +154,7 @@ def _belongs(text: str, subject: str, session: str | None, *, only_session: bool
     return subjects == {subject} and (bool(sessions) or session is None or only_session)
 
 
-def _measured_images(path: Path) -> list[str]:
+def measured_images(path: Path) -> list[str]:
     """Return the images that a table of the toolbox was measured on, each once; nothing if it is another file."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:

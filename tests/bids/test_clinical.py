@@ -360,3 +360,35 @@ def test_course(tmp_path: Path) -> None:
     assert cohort.course_of("sub-01") == ((course.Visit(0, 2), course.Visit(9, 3)), (course.Relapse(5),))
     assert cohort.course_of("sub-01", "nhpt")[0] == (course.Visit(9, 21),)
     assert cohort.course_of("sub-02") == ((), ())
+
+
+def test_participants_with_a_row_for_each_session(tmp_path: Path) -> None:
+    """Rows of one person become sessions, ages those at the sessions; what differs otherwise is said."""
+    text = tsv(
+        "participant_id session_id sex age edss site", "sub-01 ses-1 F 30.5 2.0 A", "sub-01 2 F 31.6 2.5 B",
+        "sub-02 ses-1 M 50 n/a A",
+    )  # fmt: skip
+    cohort = read(tmp_path, {"participants.tsv": text})
+    assert [(one.participant_id, one.sex, one.age) for one in cohort.persons] == [
+        ("sub-01", "F", 30.5),
+        ("sub-02", "M", 50.0),
+    ]
+    assert [(one.session_id, one.age, one.edss) for one in cohort.sessions_of("sub-01")] == [
+        ("ses-1", 30.5, 2.0),
+        ("ses-2", 31.6, 2.5),
+    ]
+    assert [(one.name, one.used.value, one.other.value) for one in cohort.repeated] == [("site", "A", "B")]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (("sub-01 ses-1 30", "sub-01 ses-1 31"), "sub-01 with ses-1 is in row 2 already"),
+        (("sub-01 ses-1 30", "sub-01 n/a n/a"), "sub-01 with no session is in row 2 already"),
+        (("sub-01 n/a 30",), "is empty. Fill it in"),
+    ],
+)
+def test_rows_of_sessions_that_contradict(tmp_path: Path, rows: tuple[str, ...], said: str) -> None:
+    """Two rows of one session, or a row without one, are refused."""
+    with pytest.raises(DataError, match=re.escape(said)):
+        read(tmp_path, {"participants.tsv": tsv("participant_id session_id age", *rows)})
