@@ -140,6 +140,7 @@ def _bring_together(cohort: Cohort, found: Measured, config: Config, sources: li
         visits=visits[visits["participant_id"].isin(ids)],
         relapses=None if relapses is None else relapses[relapses["participant_id"].isin(ids)],
         treatments=treatments,
+        lesion_files={numbers[key]: one for key, one in found.lesions.items() if key in numbers},
         sources=tuple(sources),
         notes=tuple(notes),
     )

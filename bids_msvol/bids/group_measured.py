@@ -10,16 +10,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bids_msvol.bids.cord_tables import CORD
+from bids_msvol.bids.lesion_space import LesionFiles, find_lesion_files
 from bids_msvol.bids.names import SessionFiles, change_table_path, sessions_table_path
-from bids_msvol.bids.tables import CHANGE, SESSIONS, VOLUMES
-from bids_msvol.bids.tabular import MISSING, Table
+from bids_msvol.bids.tabular import MISSING
 from bids_msvol.errors import DataError, MSVolError, NoInputError
 
 _logger = logging.getLogger(__name__)
 
 CHANGE_METHOD = "segmentation"
 """The method of change whose recovery of a known change was best (see the benchmarks)."""
+
+CHANGE_COLUMNS = ("session_id_from", "session_id_to", "name", "method", "change_mm3", "change_pct")
 
 IMAGE_COUNTS = {
     "new_t2_images": "new_lesions", "enlarging_t2_images": "enlarging_lesions", "gd_images": "gd_lesions",
@@ -48,6 +49,8 @@ class Measured:
         By pair of sessions.
     thickness
         In mm.
+    lesions
+        Lesion masks.
     problems
         Files that could not be used, and why.
     """
@@ -58,6 +61,7 @@ class Measured:
     change_mm3: dict[tuple[Key, Key], dict[str, float]] = field(default_factory=dict)
     change_pct: dict[tuple[Key, Key], dict[str, float]] = field(default_factory=dict)
     thickness: dict[Key, dict[str, float]] = field(default_factory=dict)
+    lesions: dict[Key, LesionFiles] = field(default_factory=dict)
     problems: list[MSVolError] = field(default_factory=list)
 
     def attempt(self, function: Callable[..., None], *arguments: object) -> None:
@@ -87,15 +91,15 @@ def read_measured(root: Path, *, with_volumes: bool = True, with_cord: bool = Tr
     return found
 
 
-def read_rows(path: Path, table: Table) -> list[dict[str, str]]:
-    """Read a table of ours quickly, as text.
+def read_rows(path: Path, *required: str) -> list[dict[str, str]]:
+    """Read a table of ours quickly, as text; it needs only the columns that are named.
 
     Raises
     ------
     NoInputError
         If it does not exist.
     DataError
-        If it is damaged or has not the columns of such a table.
+        If it is damaged or lacks a column.
     """
     remedy = "Remove the file and run the participant again"
     try:
@@ -105,7 +109,7 @@ def read_rows(path: Path, table: Table) -> list[dict[str, str]]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot be read ({error})", remedy=remedy, subject=path) from error
     header = lines[0].split("\t") if lines else []
-    lacking = [column.name for column in table.columns if not column.optional and column.name not in header]
+    lacking = [name for name in required if name not in header]
     if lacking:
         raise DataError(f"lacks the column {lacking[0]}", remedy=remedy, subject=path)
     rows = [line.split("\t") for line in lines[1:] if line]
@@ -138,7 +142,7 @@ def _read_person(found: Measured, root: Path, subject: str, with_volumes: bool, 
     path = sessions_table_path(root, subject)
     name = f"sub-{subject}"
     labels: list[str] = []
-    for row in read_rows(path, SESSIONS):
+    for row in read_rows(path, "session_id", "quality_verdict", "etiv_mm3"):
         key = (name, row["session_id"])
         found.sessions[key] = {ours: number(row.get(theirs, MISSING), path) for ours, theirs in IMAGE_COUNTS.items()}
         found.sessions[key]["verdict"] = row["quality_verdict"]
@@ -147,6 +151,9 @@ def _read_person(found: Measured, root: Path, subject: str, with_volumes: bool, 
         files = SessionFiles(root, subject, None if label == MISSING else label.removeprefix("ses-"))
         if with_volumes:
             found.attempt(_read_volumes, found, (name, label), files.volumes)
+        lesions = find_lesion_files(root, subject, files.session)
+        if lesions is not None:
+            found.lesions[name, label] = lesions
         if with_cord and files.cord_table.is_file():
             found.attempt(_read_cord, found, (name, label), files.cord_table)
     change = change_table_path(root, subject)
@@ -155,18 +162,18 @@ def _read_person(found: Measured, root: Path, subject: str, with_volumes: bool, 
 
 
 def _read_volumes(found: Measured, key: Key, path: Path) -> None:
-    found.volumes[key] = {row["name"]: number(row["volume_mm3"], path) for row in read_rows(path, VOLUMES)}
+    found.volumes[key] = {row["name"]: number(row["volume_mm3"], path) for row in read_rows(path, "name", "volume_mm3")}
 
 
 def _read_cord(found: Measured, key: Key, path: Path) -> None:
-    for row in read_rows(path, CORD):
+    for row in read_rows(path, "level", "csa_mm2", "source"):
         area = number(row["csa_mm2"], path)
         if not math.isnan(area):
             found.cord.setdefault(key, {}).setdefault(row["source"], {})[row["level"]] = area
 
 
 def _read_change(found: Measured, name: str, path: Path) -> None:
-    for row in read_rows(path, CHANGE):
+    for row in read_rows(path, *CHANGE_COLUMNS):
         if row["method"] == CHANGE_METHOD:
             pair = ((name, row["session_id_from"]), (name, row["session_id_to"]))
             found.change_mm3.setdefault(pair, {})[row["name"]] = number(row["change_mm3"], path)

@@ -85,6 +85,7 @@ def assemble(tables: StudyTables, plan: Plan, *, leave_out_flagged: bool = False
         lesion_source=lesion_source,
         change_source=change_source,
         notes=(*tables.notes, *notes, *etiv_notes),
+        lesion_files=tables.lesion_files,
     )
     return _with_neda(study, plan)
 

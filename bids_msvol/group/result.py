@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bids_msvol.bids.tabular import Column, Table
 
 if TYPE_CHECKING:
+    import nibabel as nib
     from matplotlib.figure import Figure as MatplotlibFigure
 
     from bids_msvol.stats.estimates import Estimate
@@ -68,6 +69,25 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class ResultImage:
+    """An image, made when it is written.
+
+    Attributes
+    ----------
+    name
+        Stem of its file.
+    description
+        What its values are.
+    make
+        Makes it.
+    """
+
+    name: str
+    description: str
+    make: Callable[[], nib.Nifti1Image]
+
+
+@dataclass(frozen=True)
 class Analysis:
     """The results of one analysis.
 
@@ -85,7 +105,7 @@ class Analysis:
         What was found, effect size first: sentences that can stand in a paper.
     limits
         What the design or the data cannot carry: sentences.
-    tables, figures
+    tables, figures, images
         In the order of the report.
     """
 
@@ -97,6 +117,7 @@ class Analysis:
     limits: tuple[str, ...]
     tables: tuple[ResultTable, ...]
     figures: tuple[Figure, ...] = ()
+    images: tuple[ResultImage, ...] = ()
 
 
 def number(name: str, description: str, unit: str = "") -> Column:

@@ -7,12 +7,13 @@ It is assembled by `bids_msvol.group.assemble` and never changed; an analysis ta
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bids_msvol.bids.lesion_space import LesionFiles
     from bids_msvol.clinical.events import History
 
 DAYS_PER_YEAR = 365.25
@@ -91,6 +92,8 @@ class Study:
         In words, where change comes from.
     notes
         What a reader should know of how the data were taken.
+    lesion_files
+        Lesion masks by the number of the session, where the participant level made them.
     """
 
     persons: pd.DataFrame
@@ -109,6 +112,7 @@ class Study:
     lesion_source: str
     change_source: str
     notes: tuple[str, ...] = ()
+    lesion_files: Mapping[int, LesionFiles] = field(default_factory=dict)
 
     def groups(self) -> tuple[str, ...]:
         """Return the groups, in the order in which they are shown."""

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from bids_msvol.bids.lesion_space import LesionFiles
 
 LESION_COUNTS = ("new_t2", "enlarging_t2", "gd", "t2_count")
 """Counts that may come from the clinical tables (``<name>_clinic``) and from the participant level
@@ -44,6 +47,8 @@ class StudyTables:
         ``participant_id``, ``days``, ``steroids``; ``None`` if they were not recorded.
     treatments
         ``participant_id``, ``drug``, ``start_days``, ``end_days``; ``None`` if they were not recorded.
+    lesion_files
+        Lesion masks, by the number of the session.
     sources
         In words, where volumes, cord areas and lesions come from.
     notes
@@ -60,5 +65,6 @@ class StudyTables:
     visits: pd.DataFrame
     relapses: pd.DataFrame | None
     treatments: pd.DataFrame | None
+    lesion_files: Mapping[int, LesionFiles] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
