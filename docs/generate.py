@@ -6,8 +6,10 @@ A generated part stands between ``<!-- generated: NAME -->`` and ``<!-- end: NAM
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +21,7 @@ def generators() -> dict[str, Mapping[str, Callable[[], str]]]:
     from bids_msvol.bids.tables import docs_markdown
 
     return {
+        "group.md": {"plan": plan, "analyses": analyses, "group tables": group_tables},
         "usage.md": {"flags": flags, "exit codes": exit_codes},
         "outputs.md": {"tables": docs_markdown},
     }
@@ -40,6 +43,65 @@ def exit_codes() -> str:
     from bids_msvol.arguments import describe_exit_codes
 
     return markdown_table(("code", "meaning"), [(str(code), meaning) for code, meaning in describe_exit_codes()])
+
+
+def plan() -> str:
+    """Return the default analysis plan as TOML, each choice with what it means."""
+    from dataclasses import fields, is_dataclass
+    from typing import Literal, get_args, get_origin, get_type_hints
+
+    from bids_msvol.group.plan import Plan
+    from bids_msvol.group.plan_file import plan_to_toml
+
+    default = Plan()
+    meanings: dict[str, str] = {}
+    for section in (default, *(getattr(default, item.name) for item in fields(default))):
+        if is_dataclass(section) and not isinstance(section, type):
+            meanings.update(_attributes(type(section).__doc__ or ""))
+            for name, kind in get_type_hints(type(section)).items():
+                if get_origin(kind) is Literal:
+                    meanings[name] += f" One of {', '.join(get_args(kind))}."
+    lines = []
+    for line in plan_to_toml(default).splitlines():
+        name = line.partition(" = ")[0]
+        if name in meanings:
+            lines += textwrap.wrap(meanings[name], 110, initial_indent="# ", subsequent_indent="# ")
+        lines.append(line)
+    return "\n".join(("```toml", *lines, "```"))
+
+
+def _attributes(docstring: str) -> dict[str, str]:
+    """Return the meaning of each attribute that a docstring describes; of several together, that of all."""
+    meanings: dict[str, str] = {}
+    names: list[str] = []
+    for line in inspect.cleandoc(docstring).partition("----------\n")[2].splitlines():
+        if line and not line.startswith(" "):
+            names = line.split(", ")
+        elif line:
+            for name in names:
+                meanings[name] = f"{meanings.get(name, '')} {line.strip()}".strip().replace("`", "")
+    return meanings
+
+
+def analyses() -> str:
+    """Return the table of the analyses of the group level."""
+    from bids_msvol.group.plan import ANALYSES
+    from bids_msvol.group.run import analysis_module
+
+    rows = []
+    for name in ANALYSES:
+        module = analysis_module(name)
+        about = (module.__doc__ or "").partition("\n")[0]
+        rows.append((f"`{name}`", module.TITLE, about, ", ".join(f"`{one.file_name}`" for one in module.TABLES)))
+    return markdown_table(("name in the plan", "title", "what it asks", "tables"), rows)
+
+
+def group_tables() -> str:
+    """Return a description of every table of the group level."""
+    from bids_msvol.bids.tables import table_markdown
+    from bids_msvol.group.run import all_tables
+
+    return "\n".join(table_markdown(table) for table in all_tables())
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -205,10 +205,11 @@ TABLES = (
 
 def docs_markdown() -> str:
     """Describe all tables in Markdown, for the documentation of the outputs."""
-    return "\n".join(_table_markdown(table) for table in TABLES)
+    return "\n".join(table_markdown(table) for table in TABLES)
 
 
-def _table_markdown(table: Table) -> str:
+def table_markdown(table: Table) -> str:
+    """Describe a table in Markdown."""
     lines = [f"### {table.title}: `{table.file_name}`", "", table.description, "", "| column | unit | what it is |"]
     lines.append("|---|---|---|")
     for column in table.columns:

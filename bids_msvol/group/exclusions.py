@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from bids_msvol.group.tables import StudyTables
 
 
+NOT_MEASURED = "without volumes and cord areas"
+"""Why a scan that nobody left out is not among those that remain; its clinical data are used."""
+
+
 def find_exclusions(tables: StudyTables, plan: Plan, *, leave_out_flagged: bool) -> pd.Series[str]:
     """Return for each session why its scan is left out; empty text if it is used.
 
@@ -59,12 +63,16 @@ def derived(sessions: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     return choose_counts(sessions, plan.activity.lesion_source)[0]
 
 
-def count_flow(sessions: pd.DataFrame, reasons: pd.Series[str]) -> tuple[FlowStep, ...]:
+def count_flow(persons: pd.DataFrame, sessions: pd.DataFrame, reasons: pd.Series[str]) -> tuple[FlowStep, ...]:
     """Return how many there were, how many were left out for each reason, and how many remain."""
     people = sessions["participant_id"]
-    steps = [FlowStep("with any session", int(people.nunique()), len(sessions))]
+    reasons = reasons.where((reasons != "") | sessions["has_scan"], NOT_MEASURED)
+    steps = [FlowStep("in the tables", len(persons), len(sessions))]
+    if len(persons) > people.nunique():
+        steps.append(FlowStep("without any session", len(persons) - int(people.nunique()), 0))
     left = pd.Series(True, index=sessions.index)
-    for reason in dict.fromkeys(reason for reason in reasons if reason):
+    found = dict.fromkeys(reason for reason in reasons if reason)
+    for reason in sorted(found, key=lambda one: one == NOT_MEASURED):
         before = people[left].nunique()
         left &= reasons != reason
         steps.append(FlowStep(reason, int(before - people[left].nunique()), int((reasons == reason).sum())))

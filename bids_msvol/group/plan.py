@@ -95,7 +95,7 @@ class Intervals:
         The first scan that counts is the first one at least so long after the start of treatment; below 0: no such
         rule.
     change
-        Where change comes from.
+        Where change comes from: measured from pairs of images, or the difference of two volumes.
     """
 
     year_days: tuple[float, float] = (270.0, 460.0)
@@ -116,13 +116,15 @@ class Activity:
     definition
         Name of a definition of progression in `bids_msvol.clinical.definitions`.
     unconfirmed_last
-        What to make of a worsening that no later visit can confirm.
+        What to make of a worsening that no later visit can confirm: not known, none, or one.
     bvl_cutoff_pct_per_year
         Loss of brain volume from which NEDA-4 fails.
     gd_required
         Whether NEDA is unknown without gadolinium; ``auto``: if gadolinium was counted in any scan.
-    lesion_source, lesion_lag
-        Who counted lesions, and at which end of an interval.
+    lesion_source
+        Who counted lesions.
+    lesion_lag
+        Whether the lesions of the scan at the end or at the start of an interval go with the change over it.
     """
 
     definition: str = "default"
@@ -146,7 +148,8 @@ class Statistics:
     seed
         Of every random choice.
     head_size
-        How volumes are compared in heads of different size.
+        How volumes are compared in heads of different size: the intracranial volume as a covariate, the residual of a
+        regression on it, per cent of it, or not at all.
     student
         Whether the tests of the tables of groups are shown as in older papers: Student's t in place of Welch's.
     """
@@ -165,7 +168,7 @@ class Regions:
     Attributes
     ----------
     atrophy
-        In the analyses of change; those of seed tables of papers on treatment.
+        In the analyses of change.
     volumes
         In the comparison of groups.
     network

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bids_msvol.group.assemble import assemble
@@ -54,13 +55,26 @@ def test_flow_counts_every_exclusion() -> None:
     tables.sessions.loc[2, "steroid_days_before"] = 20.0
     study = assemble(tables, Plan())
     assert [(step.reason, step.scans) for step in study.flow] == [
-        ("with any session", 16),
+        ("in the tables", 16),
         ("column exclude: wrong protocol", 1),
         ("failed quality", 1),
         ("scanned less than 56 days after steroids", 1),
         ("remaining", 13),
     ]
     assert len(study.volumes_mm3) == 13
+
+
+def test_flow_counts_who_was_not_measured() -> None:
+    """People without a session and scans without a measurement are counted as what they are."""
+    tables = make_tables({"A": 4}, cord=False)
+    persons = pd.concat([tables.persons, tables.persons.iloc[:1].set_axis(["sub-999"])]).rename_axis("participant_id")
+    study = assemble(replace(tables, persons=persons, volumes_mm3=tables.volumes_mm3.iloc[4:]), Plan())
+    assert [(step.reason, step.persons, step.scans) for step in study.flow] == [
+        ("in the tables", 5, 16),
+        ("without any session", 1, 0),
+        ("without volumes and cord areas", 1, 4),
+        ("remaining", 3, 12),
+    ]
 
 
 def test_flagged_scans_are_left_out_only_when_asked() -> None:

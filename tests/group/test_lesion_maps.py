@@ -32,7 +32,7 @@ def write_lesion(root: Path, subject: str, *, has_lesion: bool) -> LesionFiles:
     affine = np.diag([2.0, 2.0, 2.0, 1.0])
     affine[:3, 3] = (-60.0, -60.0, 0.0)
     mask = np.zeros((60, 60, 40), dtype=np.uint8)
-    place = np.array(LESION_MM) + (SHIFT_MM, 0.0, 0.0)
+    place = np.add(LESION_MM, (SHIFT_MM, 0.0, 0.0))
     low = np.round((place - affine[:3, 3]) / 2.0).astype(int) - 2
     if has_lesion:
         mask[low[0] : low[0] + 4, low[1] : low[1] + 4, low[2] : low[2] + 4] = 1
