@@ -16,6 +16,7 @@ from bids_msvol.bids.given import KNOWN
 from bids_msvol.bids.load import finished_participants
 from bids_msvol.config import Config, default_work_dir, participant_work_dir
 from bids_msvol.configfile import to_toml
+from bids_msvol.engines.sct_program import check_installed
 from bids_msvol.errors import CannotCreateError, ExitCode, MSVolError, NothingSelectedError, OutOfResourcesError
 from bids_msvol.executor import SubprocessExecutor
 from bids_msvol.logs import TerminalHandler, log_outcome, utc_stamp
@@ -76,6 +77,8 @@ def run_participant_level(config: Config, terminal: TerminalHandler) -> RunResul
         If the run as a whole cannot start; what stops one participant only is in the result.
     """
     check_folders(config)
+    if config.cord_engine == "sct":
+        check_installed()
     if config.dry_run:
         return _dry_run(config)
     tasks, sessions, refused = _report_tasks(config) if config.reports_only else _measurement_tasks(config)

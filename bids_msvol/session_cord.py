@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
@@ -31,6 +32,8 @@ from bids_msvol.errors import DataError
 from bids_msvol.imaging.grids import to_canonical
 from bids_msvol.imaging.quality import worst_first, worst_verdict
 from bids_msvol.measurement import QualityMetric, SessionMeasurement
+
+_logger = logging.getLogger(__name__)
 
 BRIGHT_CORD = ("T1w",)
 """Contrasts in which the cord is brighter than the fluid around it."""
@@ -81,6 +84,8 @@ def add_cord(
     cords: list[SessionCord] = []
     head: OutlinedCord | None = None
     labels = images.given_cord.labels
+    if labels is not None:
+        _logger.info("labels of %s were read as %s", labels.path.name, labels.read_as)
     # They belong to the image of the cord where there is one.
     head_labels = labels if session.cord is None else None
     if junction_mm is None:

@@ -163,6 +163,16 @@ def test_dry_run_writes_nothing(dataset: Path, capsys: pytest.CaptureFixture[str
     assert not (dataset / "work").exists()
 
 
+def test_a_toolbox_that_is_missing_is_said_first(
+    dataset: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Spinal Cord Toolbox is looked for before anything is measured, and in a dry run, too."""
+    monkeypatch.setenv("PATH", str(dataset / "nothing"))
+    raw, out = str(dataset / "raw"), str(dataset / "out")
+    assert main([raw, out, "participant", "--dry-run", "--cord-engine", "sct"]) == 19
+    assert "sct_deepseg" in capsys.readouterr().err
+
+
 def test_success(dataset: Path, program: Path) -> None:
     """A run without failures ends with code 0, says where the results are, and leaves configuration and summary."""
     done = call(program, dataset, "--participant-label", "01")

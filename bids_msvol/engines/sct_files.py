@@ -7,16 +7,16 @@ import csv
 import itertools
 import os
 import re
-import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bids_msvol.bids.lesion_masks import OWN_SPACES
 from bids_msvol.bids.names import parse_name, session_name
-from bids_msvol.errors import DataError, InvocationError, MSVolError, NoInputError
+from bids_msvol.engines.sct_program import outlining_program
+from bids_msvol.errors import DataError, MSVolError, NoInputError
 
 AREA = "MEAN(area)"
 """Column that every table of `sct_process_segmentation` has."""
@@ -38,18 +38,8 @@ OTHER_WORDS = frozenset(
 LABELLED = "_labeled"
 """End of the name of a mask whose voxels hold the vertebral level."""
 
-CONTRASTS: Mapping[str, str] = {"T1w": "t1", "T2w": "t2", "T2starw": "t2s", "dwi": "dwi"}
-"""BIDS suffixes, and what `sct_deepseg_sc` calls these contrasts."""
-
-FIRST_WITH_TASKS = 7
-"""Version from which `sct_deepseg` has a task ``spinalcord``, for any contrast. Both programs are there before and
-after, but `sct_deepseg` was spoken to in another way before, and `sct_deepseg_sc` is outdated since."""
-
 TIME_LIMIT_S = 3600.0
 """Minutes are usual; the first run may download a model."""
-
-VERSION_LIMIT_S = 120.0
-"""Time in which the toolbox must say its version."""
 
 SHOWN_LINES = 5
 """Last lines of a failed run that the message repeats."""
@@ -234,7 +224,7 @@ def run_sct(image: Path, contrast: str, work_dir: Path, *, time_limit_s: float =
         raise NoInputError("does not exist", remedy="Check the dataset", subject=image)
     stem = image.name.partition(".")[0]
     mask, log = work_dir / f"{stem}_seg.nii.gz", work_dir / f"{stem}_sct.log"
-    command = [*_program(contrast, image), "-i", str(image.absolute()), "-o", str(mask.absolute())]
+    command = [*outlining_program(contrast, image), "-i", str(image.absolute()), "-o", str(mask.absolute())]
     mask.unlink(missing_ok=True)
     status = _run(command, log, work_dir, time_limit_s)
     if status != 0 or not mask.is_file():
@@ -247,37 +237,6 @@ def run_sct(image: Path, contrast: str, work_dir: Path, *, time_limit_s: float =
             subject=image,
         )
     return mask
-
-
-def _program(contrast: str, image: Path) -> list[str]:
-    """Return the program that outlines the cord, with what it needs to be told besides the files."""
-    with_tasks, older, version = (shutil.which(name) for name in ("sct_deepseg", "sct_deepseg_sc", "sct_version"))
-    if not with_tasks and not older:
-        raise InvocationError(
-            "the Spinal Cord Toolbox is not installed here: neither sct_deepseg nor sct_deepseg_sc is on the PATH",
-            remedy="Install it from https://spinalcordtoolbox.com and add its bin folder to the PATH",
-        )
-    if with_tasks and (not older or _major(version) >= FIRST_WITH_TASKS):
-        return [with_tasks, "spinalcord"]
-    if not older or contrast not in CONTRASTS:
-        raise InvocationError(
-            f"the Spinal Cord Toolbox installed here cannot outline the cord in a {contrast} image",
-            remedy=f"Install version {FIRST_WITH_TASKS} of the toolbox or later, or give an image of another contrast",
-            subject=image,
-        )
-    return [older, "-c", CONTRASTS[contrast]]
-
-
-def _major(program: str | None) -> int:
-    """Return the first number of the version; 0 if it is not known, as of copies from the source."""
-    if program is None:
-        return 0
-    try:
-        said = subprocess.run([program], capture_output=True, text=True, timeout=VERSION_LIMIT_S, check=False).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return 0
-    number = re.search(r"^v?(\d+)\.", said, re.MULTILINE)
-    return int(number[1]) if number else 0
 
 
 def _run(command: Sequence[str], log: Path, folder: Path, time_limit_s: float) -> int | None:
