@@ -14,7 +14,8 @@ from scipy import special, stats
 from bids_msvol.stats.contingency import check_independence, odds_ratio
 from bids_msvol.stats.means import analyse_variance, compare_means, hedges_g, standardized_difference
 from bids_msvol.stats.proportions import compare_proportions
-from bids_msvol.stats.rank_effect import compare_ranks, kruskal_wallis, rank_biserial_interval
+from bids_msvol.stats.rank import mann_whitney
+from bids_msvol.stats.rank_effect import kruskal_wallis, rank_biserial_interval
 
 if TYPE_CHECKING:
     from bids_msvol.group.baseline_variables import Variable
@@ -125,7 +126,7 @@ def _means(samples: Samples, equal: bool, statistics: Statistics) -> Cells:
 
 
 def _ranks(first: np.ndarray, second: np.ndarray, statistics: Statistics) -> Cells:
-    found = compare_ranks(first, second, level=statistics.level)
+    found = mann_whitney(first, second, level=statistics.level)
     _, low, high = rank_biserial_interval(first, second, level=statistics.level)
     how = "normal approximation, corrected for ties and continuity" if found.continuity else "exact distribution"
     pairs = float(special.binom(len(first) + len(second), len(first)))

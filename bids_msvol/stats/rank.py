@@ -12,8 +12,12 @@ from scipy import special, stats
 
 from bids_msvol.stats.design import check_labels, check_vector
 from bids_msvol.stats.estimates import CONFIDENCE, check_level
+from bids_msvol.stats.pair_selection import nth_difference
 
 RankMethod = Literal["exact", "asymptotic"]
+
+PAIRS_AT_ONCE = 1_000_000
+"""Up to so many pairs are made and sorted; of more, the differences asked for are looked for without making them."""
 
 EXACT_BELOW = 50
 """Without ties, and with fewer than this in both groups, the exact distribution is used: the rule of R's
@@ -123,8 +127,7 @@ def mann_whitney(
     -----
     The shift is the median of the differences of all pairs, and its interval holds the shifts that the test does not
     reject, bounded by two of these differences (Hollander, Wolfe and Chicken 2014, Nonparametric Statistical Methods,
-    section 4.3). With many ties one of the bounds may be zero while p is below the level. All pairs are held in memory:
-    8 bytes for each.
+    section 4.3). With many ties one of the bounds may be zero while p is below the level.
     """
     check_level(level)
     one, other = check_vector("first", first), check_vector("second", second)
@@ -248,6 +251,11 @@ def _exchangeable_blocks(
 
 def _shift(one: NDArray[np.float64], other: NDArray[np.float64], bound: int) -> tuple[float, float, float]:
     """Median of the differences of all pairs, and the differences at a rank from either end."""
+    pairs = len(one) * len(other)
+    if pairs > PAIRS_AT_ONCE:
+        middle = [nth_difference(one, other, number) for number in ((pairs + 1) // 2, pairs // 2 + 1)]
+        ends = [nth_difference(one, other, number) for number in (bound, pairs + 1 - bound)] if bound > 0 else []
+        return float(np.mean(middle)), *(ends or (-np.inf, np.inf))
     differences = np.sort(np.subtract.outer(other, one), axis=None)
     shift = float(np.median(differences))
     if bound < 1:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Mann-Whitney test for groups of any size, and a confidence interval of its effect size."""
+"""Effect sizes of rank tests: the rank-biserial correlation with its interval, and the test of Kruskal and Wallis."""
 
 from __future__ import annotations
 
@@ -11,49 +11,9 @@ from scipy import optimize, special, stats
 
 from bids_msvol.stats.design import check_vector
 from bids_msvol.stats.estimates import CONFIDENCE, check_level
-from bids_msvol.stats.pair_selection import nth_difference
-from bids_msvol.stats.rank import RankTest, mann_whitney
-
-PAIRS_AT_ONCE = 1_000_000
-"""Up to so many pairs they are made and sorted; beyond, the interval is looked for without making them."""
 
 NO_OVERLAP = 1e-9
 """An area nearer than this to 0 or 1 is 0 or 1."""
-
-
-def compare_ranks(first: ArrayLike, second: ArrayLike, *, level: float = CONFIDENCE) -> RankTest:
-    """Return what `bids_msvol.stats.rank.mann_whitney` returns, in little memory for thousands of people too.
-
-    Raises
-    ------
-    ValueError
-        As there.
-    """
-    one, other = check_vector("first", first), check_vector("second", second)
-    pairs = len(one) * len(other)
-    if pairs <= PAIRS_AT_ONCE:
-        return mann_whitney(one, other, level=level)
-    check_level(level)
-    together = np.concatenate([one, other])
-    if np.ptp(together) == 0.0:
-        raise ValueError("all values are the same")
-    found = stats.mannwhitneyu(other, one, use_continuity=True, alternative="two-sided", method="asymptotic")
-    middle = [nth_difference(one, other, number) for number in {(pairs + 1) // 2, pairs // 2 + 1}]
-    deviation = np.sqrt(pairs * (len(together) + 1.0) / 12.0)
-    bound = int(np.ceil(pairs / 2.0 - 0.5 + float(special.ndtri((1.0 - level) / 2.0)) * deviation))
-    return RankTest(
-        n_first=len(one),
-        n_second=len(other),
-        u=float(found.statistic),
-        p=float(found.pvalue),
-        method="asymptotic",
-        continuity=True,
-        ties=len(np.unique(together)) < len(together),
-        shift=float(np.mean(middle)),
-        low=nth_difference(one, other, bound) if bound > 0 else -np.inf,
-        high=nth_difference(one, other, pairs + 1 - bound) if bound > 0 else np.inf,
-        rank_biserial=2.0 * float(found.statistic) / pairs - 1.0,
-    )
 
 
 def rank_biserial_interval(
