@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from bids_msvol import __version__
-from bids_msvol.config import SLOPPY_RESOLUTION_MM, Config, Option, make_config, options
+from bids_msvol.config import SLOPPY_RESOLUTION_MM, Config, make_config, options
 from bids_msvol.configfile import read_config_file
 from bids_msvol.errors import ExitCode, UsageError
+from bids_msvol.option import Option
 from bids_msvol.values import parse_memory_gb, parse_path, suggest
 
 LEVELS = ("participant", "group")

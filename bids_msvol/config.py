@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,8 @@ from typing import Any, Literal
 from bids_msvol import __version__, values
 from bids_msvol.errors import CannotCreateError, UsageError
 from bids_msvol.filters import Filters, parse_filters
+from bids_msvol.group_options import GROUP_OPTIONS
+from bids_msvol.option import Option
 from bids_msvol.resources import available_cpus, available_memory_gb, default_threads
 
 BIDSValidation = Literal["warn", "error", "skip"]
@@ -29,40 +31,6 @@ SLOPPY_RESOLUTION_MM = 2.0
 DEFAULT_SEED = 20250101
 _FIELD_KEY = "option"
 _HASH_LENGTH = 12
-
-
-@dataclass(frozen=True)
-class Option:
-    """How a field of `Config` is given by a user.
-
-    Attributes
-    ----------
-    help
-        One sentence for ``--help`` and the documentation.
-    parse
-        Turns the raw value into the field's type; called with the value and the name of its source.
-    flags
-        Flags in hyphen spelling; a positional argument has none.
-    metavar
-        How the value is called in the help.
-    many
-        Whether the flag takes several values.
-    switch
-        Whether the flag takes no value.
-    default
-        The default in words, for the help.
-    changes_results
-        Whether another value gives other numbers; such fields make up the configuration hash.
-    """
-
-    help: str
-    parse: Callable[[object, str], Any]
-    flags: tuple[str, ...] = ()
-    metavar: str = ""
-    many: bool = False
-    switch: bool = False
-    default: str = ""
-    changes_results: bool = False
 
 
 def _meta(option: Option) -> dict[str, Option]:
@@ -249,80 +217,12 @@ class Config:
         ),
         default="msvol",
     )
-    clinical_dir: Path | None = field(
-        metadata=_meta(
-            Option(
-                "Folder of the tables of visits, relapses and treatments, instead of phenotype/ in the dataset.",
-                values.parse_optional_path,
-                ("--clinical-dir",),
-                "PATH",
-                default="phenotype/ of the dataset",
-            )
-        ),
-        default=None,
-    )
-    clinical_map: Path | None = field(
-        metadata=_meta(
-            Option(
-                "JSON file that says how columns of the clinical tables are called.",
-                values.parse_optional_path,
-                ("--clinical-map",),
-                "FILE",
-                default="the names of the documentation",
-            )
-        ),
-        default=None,
-    )
-    analysis_plan: Path | None = field(
-        metadata=_meta(
-            Option(
-                "TOML file of the choices of the group level.",
-                values.parse_optional_path,
-                ("--analysis-plan",),
-                "FILE",
-                default="all analyses that the data allow",
-            )
-        ),
-        default=None,
-    )
-    steroid_washout_days: float | None = field(
-        metadata=_meta(
-            Option(
-                "Leave out scans sooner after intravenous steroids than so many days; 0: none.",
-                values.parse_days,
-                ("--steroid-washout",),
-                "DAYS",
-                default="56, or what the plan says",
-            )
-        ),
-        default=None,
-    )
-    exclude_if: tuple[str, ...] = field(
-        metadata=_meta(
-            Option(
-                "Conditions such as new_t2>20: each table of the group level then has results with and without the "
-                "scans that meet one.",
-                values.parse_conditions,
-                ("--exclude-if",),
-                "CONDITION",
-                many=True,
-                default="none, or what the plan says",
-            )
-        ),
-        default=(),
-    )
-    bvl_cutoff: float | None = field(
-        metadata=_meta(
-            Option(
-                "Loss of brain volume in per cent a year from which NEDA-4 fails.",
-                values.parse_positive,
-                ("--bvl-cutoff",),
-                "PERCENT",
-                default="0.4, or what the plan says",
-            )
-        ),
-        default=None,
-    )
+    clinical_dir: Path | None = field(metadata=_meta(GROUP_OPTIONS["clinical_dir"]), default=None)
+    clinical_map: Path | None = field(metadata=_meta(GROUP_OPTIONS["clinical_map"]), default=None)
+    analysis_plan: Path | None = field(metadata=_meta(GROUP_OPTIONS["analysis_plan"]), default=None)
+    steroid_washout_days: float | None = field(metadata=_meta(GROUP_OPTIONS["steroid_washout_days"]), default=None)
+    exclude_if: tuple[str, ...] = field(metadata=_meta(GROUP_OPTIONS["exclude_if"]), default=())
+    bvl_cutoff: float | None = field(metadata=_meta(GROUP_OPTIONS["bvl_cutoff"]), default=None)
     work_dir: Path = field(
         metadata=_meta(
             Option(

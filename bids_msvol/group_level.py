@@ -43,7 +43,7 @@ def run_group_level(config: Config) -> RunResult:
     """
     from bids_msvol.bids.dataset import OutputDataset
     from bids_msvol.bids.group_inputs import read_group_input
-    from bids_msvol.bids.group_outputs import write_group_outputs
+    from bids_msvol.bids.group_outputs import FIGURES, write_group_outputs
     from bids_msvol.group.assemble import assemble
     from bids_msvol.group.run import run_analyses
     from bids_msvol.report.group_document import write_group_report
@@ -66,7 +66,7 @@ def run_group_level(config: Config) -> RunResult:
         apart = run_analyses(assemble(given.tables, plan, leave_out_flagged=True), plan)
     results = gather(config, plan, given, study, done, apart)
     files = write_group_outputs(config.output_dir / "group", results)
-    report = write_group_report(results, config.output_dir / "group.html")
+    report = write_group_report(results, config.output_dir / "group.html", figures=files.folder / FIGURES)
     crash = _leave_log(config, plan, (*done.crashes, *(apart.crashes if apart else ())))
     sentence = (
         f"{len(done.analyses)} analyses of {len(study.persons)} persons, {len(done.not_done)} not done; "

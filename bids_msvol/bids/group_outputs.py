@@ -17,20 +17,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bids_msvol.bids.atomic import replacing, write_json, write_text
+from bids_msvol.bids.atomic import replacing, write_image, write_json, write_text
 from bids_msvol.bids.dataset import NAME
+from bids_msvol.bids.names import sidecar_path
 from bids_msvol.bids.tabular import Column, Table, write_table
 from bids_msvol.errors import CannotCreateError
 from bids_msvol.group.drawing import to_png, to_svg
 
 if TYPE_CHECKING:
-    from bids_msvol.group.result import Figure, ResultTable
+    from bids_msvol.group.result import Figure, ResultImage, ResultTable
     from bids_msvol.group.results import GroupResults
 
 _logger = logging.getLogger(__name__)
 
 FIGURES = "figures"
 """Folder of the figures in the folder ``group``."""
+
+IMAGES = "images"
+"""Folder of the images there."""
 
 FLOW = Table(
     "Who was left out",
@@ -56,6 +60,8 @@ class GroupFiles:
         The TSV files, each with a sidecar beside it.
     figures
         The SVG files, each with a PNG and a sidecar beside it.
+    images
+        The NIfTI files, each with a sidecar beside it.
     written
         Every file.
     removed
@@ -65,6 +71,7 @@ class GroupFiles:
     folder: Path
     tables: tuple[Path, ...]
     figures: tuple[Path, ...]
+    images: tuple[Path, ...]
     written: tuple[Path, ...]
     removed: tuple[Path, ...]
 
@@ -98,6 +105,11 @@ def write_group_outputs(folder: Path, results: GroupResults) -> GroupFiles:
             for figure in analysis.figures
             if (path := _write_figure(trial / FIGURES, figure, analysis.title, results.version)) is not None
         ]
+        images = [
+            _write_image(trial / IMAGES, image, analysis.title, results.version)
+            for analysis in results.analyses
+            for image in analysis.images
+        ]
         names = sorted(path.relative_to(trial) for path in trial.rglob("*") if path.is_file())
         for name in names:
             with replacing(folder / name) as temporary:
@@ -109,6 +121,7 @@ def write_group_outputs(folder: Path, results: GroupResults) -> GroupFiles:
         folder=folder,
         tables=tuple(folder / path.relative_to(trial) for path in tables),
         figures=tuple(folder / path.relative_to(trial) for path in figures),
+        images=tuple(folder / path.relative_to(trial) for path in images),
         written=tuple(folder / name for name in names),
         removed=removed,
     )
@@ -118,6 +131,7 @@ def _check_names(results: GroupResults) -> None:
     """Refuse two files of one name: a mistake in an analysis, which would lose one of them."""
     files = [table.table.file_name for analysis in results.analyses for table in results.tables_of(analysis)]
     files += [f"{figure.name}.svg" for analysis in results.analyses for figure in analysis.figures]
+    files += [f"{image.name}.nii.gz" for analysis in results.analyses for image in analysis.images]
     twice = sorted({name for name in files if files.count(name) > 1})
     if twice:
         raise ValueError(f"two results are called {twice[0]}")
@@ -166,13 +180,21 @@ def _write_figure(folder: Path, figure: Figure, title: str, version: str) -> Pat
     return path
 
 
+def _write_image(folder: Path, image: ResultImage, title: str, version: str) -> Path:
+    path = folder / f"{image.name}.nii.gz"
+    write_image(path, image.make())
+    said = {"Description": image.description, "Analysis": title}
+    write_json(sidecar_path(path), {**said, **_origin(path.name, version)})
+    return path
+
+
 def _origin(file_name: str, version: str) -> dict[str, Any]:
     return {"FileName": file_name, "GeneratedBy": {"Name": NAME, "Version": version}}
 
 
 def _remove_outdated(folder: Path, written: set[Path]) -> tuple[Path, ...]:
     removed: list[Path] = []
-    for sidecar in sorted([*folder.glob("*.json"), *(folder / FIGURES).glob("*.json")]):
+    for sidecar in sorted(path for place in (".", FIGURES, IMAGES) for path in (folder / place).glob("*.json")):
         described = _described_by_us(sidecar)
         if sidecar in written or described is None:
             continue
@@ -201,7 +223,8 @@ def _described_by_us(sidecar: Path) -> Path | None:
     if not isinstance(content, dict) or not isinstance(content.get("GeneratedBy"), dict):
         return None
     name = str(content.get("FileName"))
-    is_ours = content["GeneratedBy"].get("Name") == NAME and name in (f"{sidecar.stem}.tsv", f"{sidecar.stem}.svg")
+    possible = [f"{sidecar.stem}{kind}" for kind in (".tsv", ".svg", ".nii.gz")]
+    is_ours = content["GeneratedBy"].get("Name") == NAME and name in possible
     return sidecar.with_name(name) if is_ours else None
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -134,7 +135,7 @@ def analyse(study: Study, plan: Plan) -> Analysis:
         ),
         images=tuple(
             ResultImage(
-                f"lesion_frequency_{group}",
+                "lesion_frequency_" + re.sub(r"[^0-9A-Za-z]+", "-", group),
                 f"Share of the persons of group {group} with a lesion at each place, in the space {space}.",
                 partial(_image, one, grid),
             )
