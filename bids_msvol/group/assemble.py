@@ -3,23 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from bids_msvol.clinical.course import Relapse, Visit
-from bids_msvol.clinical.definitions import find_definition
-from bids_msvol.clinical.events import History, find_events
+from bids_msvol.group.clinical_values import with_scales
+from bids_msvol.group.courses import find_histories, relapse_days
 from bids_msvol.group.exclusions import count_flow, find_exclusions, treatment_start
 from bids_msvol.group.grouping import find_controls, make_groups
 from bids_msvol.group.intervals import add_neda, make_intervals
 from bids_msvol.group.lesion_counts import choose_counts
 from bids_msvol.group.regions import REGIONS
 from bids_msvol.group.study import DAYS_PER_YEAR, Study
-from bids_msvol.group.tables import SCALES
 
 if TYPE_CHECKING:
     from bids_msvol.group.plan import Plan
@@ -57,7 +54,7 @@ def assemble(tables: StudyTables, plan: Plan, *, leave_out_flagged: bool = False
     )
     sessions, lesion_source = choose_counts(sessions, plan.activity.lesion_source)
     sessions, notes = _with_times(sessions, tables, plan)
-    sessions = _with_scales(sessions, tables.visits, plan.intervals.visit_gap_days)
+    sessions = with_scales(sessions, tables.visits, plan.intervals.visit_gap_days)
     measured = volumes.index.union(cord.index)
     sessions = sessions.assign(has_scan=sessions.index.isin(measured), excluded_because=reasons)
     persons, etiv_notes = _with_etiv(tables.persons, sessions)
@@ -67,7 +64,7 @@ def assemble(tables: StudyTables, plan: Plan, *, leave_out_flagged: bool = False
     group, group_name = make_groups(persons, pd.Index(sessions.loc[measured, "participant_id"]), plan.groups)
     persons = persons.assign(group=group, is_control=find_controls(tables.persons, plan.groups))
     changes, change_source = _choose_change(tables, usable, plan)
-    histories = find_histories(tables.visits, tables.relapses, plan.activity.definition, plan)
+    histories = find_histories(tables.visits, tables.relapses, plan, "edss")
     study = Study(
         persons=persons,
         sessions=sessions,
@@ -88,29 +85,6 @@ def assemble(tables: StudyTables, plan: Plan, *, leave_out_flagged: bool = False
         lesion_files=tables.lesion_files,
     )
     return _with_neda(study, plan)
-
-
-def find_histories(
-    visits: pd.DataFrame, relapses: pd.DataFrame | None, definition: str, plan: Plan, scale: str = "edss"
-) -> dict[str, History]:
-    """Return the events on a clinical scale of everybody with a visit, by a named definition."""
-    rule = find_definition(definition, unconfirmed_last=plan.activity.unconfirmed_last)
-    onsets = relapse_days(relapses)
-    values = visits.dropna(subset=["days", scale])
-    found = {}
-    for name, rows in values.groupby("participant_id", sort=False):
-        course = [Visit(day, value) for day, value in zip(rows["days"].tolist(), rows[scale].tolist(), strict=True)]
-        days = None if onsets is None else [Relapse(float(day)) for day in onsets.get(str(name), ())]
-        found[str(name)] = find_events(course, days, rule)
-    return found
-
-
-def relapse_days(relapses: pd.DataFrame | None) -> Mapping[str, np.ndarray] | None:
-    """Return the days of relapses by person, ascending; ``None`` if relapses were not recorded."""
-    if relapses is None:
-        return None
-    known = relapses.dropna(subset="days").sort_values("days")
-    return {str(name): rows.to_numpy(dtype=float) for name, rows in known.groupby("participant_id")["days"]}
 
 
 def _with_regions(volumes: pd.DataFrame) -> pd.DataFrame:
@@ -150,34 +124,6 @@ def _with_times(sessions: pd.DataFrame, tables: StudyTables, plan: Plan) -> tupl
         ),
         notes,
     )
-
-
-def _with_scales(sessions: pd.DataFrame, visits: pd.DataFrame, gap_days: float) -> pd.DataFrame:
-    """Fill clinical values that a session lacks from the nearest visit, the earlier of two; keep the gap of EDSS."""
-    columns: dict[str, Any] = {}
-    by_person = dict(iter(visits.dropna(subset="days").groupby("participant_id", sort=False)))
-    for scale in SCALES:
-        values = sessions[scale].astype(float).to_numpy(copy=True)
-        gaps = np.where(np.isnan(values), np.nan, 0.0)
-        known = {
-            name: (rows["days"].to_numpy(dtype=float)[has], rows[scale].to_numpy(dtype=float)[has])
-            for name, rows in by_person.items()
-            if (has := rows[scale].notna().to_numpy()).any()
-        }
-        wanted = np.flatnonzero(np.isnan(values))
-        names, days = sessions["participant_id"].to_numpy(), sessions["days"].to_numpy(dtype=float)
-        for position in wanted:
-            if names[position] not in known or np.isnan(days[position]):
-                continue
-            visit_days, visit_values = known[names[position]]
-            order = np.lexsort((visit_days, np.abs(visit_days - days[position])))
-            gap = visit_days[order[0]] - days[position]
-            if abs(gap) <= gap_days:
-                values[position], gaps[position] = visit_values[order[0]], gap
-        columns[scale] = values
-        if scale == "edss":
-            columns["edss_gap_days"] = gaps
-    return sessions.assign(**columns)
 
 
 def _with_etiv(persons: pd.DataFrame, sessions: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

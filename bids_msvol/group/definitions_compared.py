@@ -16,7 +16,7 @@ from bids_msvol.bids.tabular import Column, Table
 from bids_msvol.clinical.course import Relapse, Visit
 from bids_msvol.clinical.definitions import DEFINITIONS, ProgressionDefinition, describe
 from bids_msvol.clinical.events import find_events
-from bids_msvol.group.assemble import relapse_days
+from bids_msvol.group.courses import find_courses, make_relapses, plan_definition, relapse_days
 from bids_msvol.group.draw_survival import DefinitionPoint, draw_definitions
 from bids_msvol.group.follow_up import follow_up, patient_groups, say_left_out
 from bids_msvol.group.result import (
@@ -31,7 +31,6 @@ from bids_msvol.group.result import (
     p_column,
     with_q,
 )
-from bids_msvol.group.scale_worsening import find_courses, make_relapses, scale_definition
 from bids_msvol.group.study import DAYS_PER_YEAR
 from bids_msvol.group.wording import say_count, say_number
 from bids_msvol.stats.counts import poisson_rate
@@ -160,10 +159,11 @@ def analyse(study: Study, plan: Plan) -> Analysis:
 
 def make_variants(plan: Plan) -> tuple[Variant, ...]:
     """Return the definition of the plan, those of other names, and its variations, each once."""
-    base = scale_definition(plan, "edss")
+    base = plan_definition(plan)
     variants = [Variant(f"{base.name} (this study)", "plan", base)]
     for name, definition in DEFINITIONS.items():
-        if name != base.name:
+        # Runs of msprog are there to test against it; they count an event that lasts more than once.
+        if name != base.name and not name.startswith("msprog_"):
             variants.append(Variant(name, "named", definition))
     for weeks in CONFIRMATION_WEEKS:
         for rule in RULES:
@@ -269,7 +269,7 @@ def _methods(variants: Sequence[Variant], plan: Plan) -> tuple[str, ...]:
         f"({', '.join(RULES)}), and with a fixed or roving baseline. Rates are worsenings in 100 person-years from the "
         "first to the last visit, with exact Poisson intervals; shares have Wilson intervals. Every definition is "
         "written out in the table.",
-        f"Definition of this study: {describe(scale_definition(plan, 'edss'))}",
+        f"Definition of this study: {describe(plan_definition(plan))}",
     )
 
 

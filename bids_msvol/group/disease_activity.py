@@ -12,11 +12,12 @@ import pandas as pd
 
 from bids_msvol.clinical.definitions import describe
 from bids_msvol.group.activity_tables import NEDA, NEDA_TESTS, PATIENT_YEARS
+from bids_msvol.group.courses import plan_definition
 from bids_msvol.group.draw_activity import NedaBar, Share, draw_components, draw_neda
 from bids_msvol.group.follow_up import follow_up, patient_groups, say_left_out
-from bids_msvol.group.neda_counts import ALL_YEARS, COMPONENTS, STATES, as_states, by_person, by_year, number_years
+from bids_msvol.group.neda_counts import ALL_YEARS, COMPONENTS, STATES, as_states, by_person, by_year
 from bids_msvol.group.result import Analysis, CannotAnalyseError, Figure, ResultTable, with_q
-from bids_msvol.group.scale_worsening import SCALE_EVENTS, SCALE_LABELS, say_scales, scale_definition, scale_events
+from bids_msvol.group.scale_worsening import SCALE_EVENTS, SCALE_LABELS, say_scales, scale_events
 from bids_msvol.group.wording import say_count, say_interval, say_list, say_p
 from bids_msvol.stats.proportions import compare_proportions, permute_shares, proportion
 
@@ -55,8 +56,6 @@ def analyse(study: Study, plan: Plan) -> Analysis:
         raise CannotAnalyseError(
             "no interval has relapses, EDSS visits, lesion counts or brain volumes from which activity could be judged"
         )
-    baseline = study.sessions[study.sessions["years"] >= 0.0].groupby("participant_id")["days"].min()
-    intervals = intervals.assign(year=number_years(intervals, baseline))
     parts = _parts(intervals)
     yearly, overall = by_year(intervals, plan), by_person(intervals)
     for frame in (yearly, overall):
@@ -73,7 +72,7 @@ def analyse(study: Study, plan: Plan) -> Analysis:
         limits=(*say_left_out(study, people), *_limits(intervals, yearly, overall, study, people)),
         tables=(
             ResultTable(PATIENT_YEARS, _patient_years(study, intervals, people), {"LesionSource": study.lesion_source}),
-            ResultTable(NEDA, counts, {"Definition": describe(scale_definition(plan, "edss"))}),
+            ResultTable(NEDA, counts, {"Definition": describe(plan_definition(plan))}),
             ResultTable(
                 NEDA_TESTS, tests, {"Seed": plan.statistics.seed, "Permutations": plan.statistics.permutations}
             ),
@@ -234,7 +233,7 @@ def _methods(study: Study, plan: Plan, groups: int) -> tuple[str, ...]:
         "no new or enlarging T2 and no Gd-enhancing lesion at its end; NEDA-4 is NEDA-3 with a loss of whole-brain "
         f"volume below {cutoff:g} % per year. A part that was not recorded leaves NEDA unknown, unless another part "
         f"fails; gadolinium is {'required' if gd else 'not required'}. {study.lesion_source}",
-        f"Definition of worsening: {describe(scale_definition(plan, 'edss'))}",
+        f"Definition of worsening: {describe(plan_definition(plan))}",
         "The intervals whose middles lie in the same year since the baseline are taken together; that year counts if "
         f"they are {shortest:g} to {longest:g} days long in all. Shares have Wilson intervals.",
         f"Worsening on the {say_list([name for scale, name in SCALE_LABELS.items() if scale != 'edss'])} was confirmed "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bids_msvol.group.assemble import relapse_days
+from bids_msvol.group.courses import relapse_days
 from bids_msvol.group.neda_counts import as_states
 from bids_msvol.group.study import DAYS_PER_YEAR
 

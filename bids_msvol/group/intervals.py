@@ -47,7 +47,8 @@ def make_intervals(sessions: pd.DataFrame, plan: Plan) -> pd.DataFrame:
             "start_day": start["days"],
             "end_day": end["days"],
             "years": days / DAYS_PER_YEAR,
-            "year": end["years"].round().clip(lower=1).astype(int),
+            # The middle decides: half-yearly scans of 1.0 and 1.5 years are in the second year.
+            "year": np.floor((start["years"] + end["years"]) / 2.0).astype(int) + 1,
             "is_year": days.between(shortest, longest),
             "edss_from": start["edss"],
             "edss_to": end["edss"],

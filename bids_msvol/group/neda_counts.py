@@ -31,21 +31,6 @@ ALL_YEARS = "all"
 """What stands for the year where all of follow-up is meant."""
 
 
-def number_years(intervals: pd.DataFrame, baseline_days: pd.Series[float]) -> pd.Series[int]:
-    """Return in which year since the baseline, from 1, the middle of each interval lies.
-
-    Parameters
-    ----------
-    intervals
-        As in `bids_msvol.group.study.Study`.
-    baseline_days
-        Day of the baseline by person.
-    """
-    baseline = baseline_days.reindex(intervals["participant_id"]).to_numpy(dtype=float)
-    middle = (intervals["start_day"] + intervals["end_day"]) / 2.0 - baseline
-    return pd.Series(np.floor(middle / 365.25).fillna(0).astype(int).to_numpy() + 1, intervals.index).clip(lower=1)
-
-
 def as_states(values: pd.Series[bool]) -> np.ndarray:
     """Return truth values as numbers: 1 holds, 0 fails, NaN not known."""
     return np.array([np.nan if value is None or value != value else float(value) for value in values.tolist()])
@@ -57,7 +42,7 @@ def by_year(intervals: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     Parameters
     ----------
     intervals
-        With ``year`` as `number_years` gives it.
+        As in `bids_msvol.group.study.Study`.
 
     Returns
     -------

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bids_msvol.bids.tabular import Column, Table
-from bids_msvol.group.assemble import relapse_days
+from bids_msvol.group.courses import relapse_days
 from bids_msvol.group.draw_survival import RatePoint, draw_rates
 from bids_msvol.group.follow_up import (
     FEWEST_EVENTS_PER_COLUMN,

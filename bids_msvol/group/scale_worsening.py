@@ -10,18 +10,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from bids_msvol.bids.tabular import Column, Table
-from bids_msvol.clinical.course import Relapse, Visit
-from bids_msvol.clinical.definitions import ProgressionDefinition, describe, find_definition
-from bids_msvol.clinical.events import History, find_events
-from bids_msvol.group.assemble import relapse_days
+from bids_msvol.clinical.definitions import describe
+from bids_msvol.clinical.events import History
+from bids_msvol.group.courses import find_histories, plan_definition
 from bids_msvol.group.result import FAMILY, GROUP, NOTES, Q, ResultTable, number, p_column, with_q
 from bids_msvol.group.study import DAYS_PER_YEAR
 from bids_msvol.group.wording import say_count
 from bids_msvol.stats.proportions import compare_proportions, proportion
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from bids_msvol.group.plan import Plan
     from bids_msvol.group.study import Study
 
@@ -57,41 +54,6 @@ SCALE_EVENTS = Table(
 )
 
 
-def scale_definition(plan: Plan, scale: str) -> ProgressionDefinition:
-    """Return the definition of the plan, with the rule of a scale."""
-    changes = {} if scale == "edss" else {"rule": scale}
-    return find_definition(plan.activity.definition, unconfirmed_last=plan.activity.unconfirmed_last, **changes)
-
-
-def find_courses(visits: pd.DataFrame, scale: str) -> dict[str, list[Visit]]:
-    """Return the values of a scale by person."""
-    values = visits.dropna(subset=["days", scale])
-    courses: dict[str, list[Visit]] = {}
-    names, days, found = values["participant_id"].tolist(), values["days"].tolist(), values[scale].tolist()
-    for name, day, value in zip(names, days, found, strict=True):
-        courses.setdefault(str(name), []).append(Visit(float(day), float(value)))
-    return courses
-
-
-def make_relapses(onsets: Mapping[str, np.ndarray] | None, names: Sequence[str]) -> dict[str, list[Relapse] | None]:
-    """Return relapses for each person; ``None`` for everybody if they were not recorded."""
-    if onsets is None:
-        return dict.fromkeys(names)
-    return {name: [Relapse(float(day)) for day in onsets.get(name, ())] for name in names}
-
-
-def scale_histories(study: Study, plan: Plan, scale: str) -> Mapping[str, History]:
-    """Return events on a scale by person, for those with values of it."""
-    if scale == "edss":
-        return study.histories
-    courses = find_courses(study.visits, scale)
-    if not courses:
-        return {}
-    relapses = make_relapses(relapse_days(study.relapses), list(courses))
-    definition = scale_definition(plan, scale)
-    return {name: find_events(visits, relapses[name], definition) for name, visits in courses.items()}
-
-
 def scale_events(study: Study, plan: Plan, people: pd.DataFrame, groups: Sequence[str]) -> ResultTable:
     """Count persons who worsened on each scale that was taken, and compare the groups.
 
@@ -105,12 +67,12 @@ def scale_events(study: Study, plan: Plan, people: pd.DataFrame, groups: Sequenc
     rows: list[dict[str, object]] = []
     definitions: dict[str, str] = {}
     for scale in SCALE_LABELS:
-        histories = scale_histories(study, plan, scale)
+        histories = study.histories if scale == "edss" else find_histories(study.visits, study.relapses, plan, scale)
         patients = [str(name) for name in people.index if str(name) in histories]
         if not patients:
             rows.append({"scale": scale, "group": "all", "n_sub": 0, "warning": "no values"})
             continue
-        definitions[SCALE_LABELS[scale]] = describe(scale_definition(plan, scale))
+        definitions[SCALE_LABELS[scale]] = describe(plan_definition(plan, scale))
         label = dict(zip(people.index.astype(str), people["group"], strict=True))
         members = {group: [histories[name] for name in patients if label[name] == group] for group in groups}
         counted = [_count(scale, group, members[group], plan) for group in groups]

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 
 from bids_msvol.clinical.definitions import describe
+from bids_msvol.group.courses import plan_definition
 from bids_msvol.group.draw_survival import Curve, draw_curves
 from bids_msvol.group.endpoints import Endpoint, find_endpoints
 from bids_msvol.group.event_tables import KM, LANDMARKS, SUMMARY, TESTS
 from bids_msvol.group.follow_up import FEWEST_EVENTS_PER_COLUMN, adjust, follow_up, patient_groups, say_left_out
 from bids_msvol.group.result import Analysis, CannotAnalyseError, Figure, ResultTable, with_q
-from bids_msvol.group.scale_worsening import scale_definition
 from bids_msvol.group.study import DAYS_PER_YEAR
 from bids_msvol.group.wording import say_count, say_interval, say_number, say_p
 from bids_msvol.stats.cox import CoxModel, fit_cox
@@ -250,7 +250,7 @@ def _methods(endpoints: Sequence[Endpoint], plan: Plan, groups: int) -> tuple[st
     events = "; ".join(f"{one.label}: {one.rule}" for one in endpoints)
     sentences = [
         f"Time runs from the first session that counts (baseline). Events: {events}.",
-        f"Definition of worsening: {describe(scale_definition(plan, 'edss'))}",
+        f"Definition of worsening: {describe(plan_definition(plan))}",
         "Shares without event were estimated by Kaplan and Meier's method, with intervals on the log(-log) scale. The "
         f"share at an anniversary counts visits up to {plan.intervals.visit_gap_days:g} days after it (not for "
         "relapses, which have dates of their own).",

@@ -131,3 +131,9 @@ def test_reference_group_is_the_controls() -> None:
     study = make_study({"Control": 2, "MS": 3, "AQP4": 2})
     assert study.groups() == ("Control", "AQP4", "MS")
     assert study.reference_group() == "Control"
+
+
+def test_the_year_of_an_interval_is_that_of_its_middle() -> None:
+    """Half-yearly scans: two intervals in each year."""
+    study = make_study({"A": 1}, years=(0.0, 0.5, 1.0, 1.5, 2.0, 3.0))
+    assert study.intervals["year"].tolist() == [1, 1, 2, 2, 3]

@@ -12,7 +12,7 @@ import pytest
 from bids_msvol.group.assemble import assemble
 from bids_msvol.group.disease_activity import analyse
 from bids_msvol.group.drawing import to_svg
-from bids_msvol.group.neda_counts import as_states, by_person, number_years
+from bids_msvol.group.neda_counts import as_states, by_person
 from bids_msvol.group.plan import Plan
 from bids_msvol.group.result import CannotAnalyseError
 from tests.group.cohorts import make_study, make_tables
@@ -89,13 +89,6 @@ def test_half_years_are_joined_and_long_intervals_left_out() -> None:
     gap = analyse(assemble(quiet_tables({"A": 4}, years=(0.0, 2.0)), Plan()), Plan())
     first = rows_of(gap, "neda.tsv")[0]
     assert (first["n_sub"], first["n_other_length"]) == (0, 4)
-
-
-def test_years_are_those_of_the_middle() -> None:
-    intervals = pd.DataFrame(
-        {"participant_id": "a", "start_day": [0, 180, 731, 1461], "end_day": [180, 366, 914, 1830]}
-    )
-    assert number_years(intervals, pd.Series({"a": 0.0})).tolist() == [1, 1, 3, 5]
 
 
 def test_states_join_by_the_logic_of_three_values() -> None:
