@@ -14,7 +14,7 @@ import pandas as pd
 
 from benchmarks.claim import Findings, Options, Table, number, verdict
 from bids_msvol.engines.sct import read_sct_table
-from bids_msvol.group import cord_levels
+from bids_msvol.group.analyses import cord_levels
 from bids_msvol.group.assemble import assemble
 from bids_msvol.group.plan import Plan
 from bids_msvol.group.result import Analysis

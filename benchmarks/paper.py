@@ -10,7 +10,7 @@ from typing import Any
 from scipy import special
 
 from benchmarks.claim import Findings, Options, Table, number, verdict
-from bids_msvol.group import lesions_baseline, lesions_yearly
+from bids_msvol.group.analyses import lesions_baseline, lesions_yearly
 from bids_msvol.group.assemble import assemble
 from bids_msvol.group.regions import region_label
 from bids_msvol.group.result import Analysis

@@ -22,7 +22,7 @@ from bids_msvol.bids.dataset import NAME
 from bids_msvol.bids.names import sidecar_path
 from bids_msvol.bids.tabular import Column, Table, write_table
 from bids_msvol.errors import CannotCreateError
-from bids_msvol.group.drawing import to_png, to_svg
+from bids_msvol.group.figures.drawing import to_png, to_svg
 
 if TYPE_CHECKING:
     from bids_msvol.group.result import Figure, ResultImage, ResultTable

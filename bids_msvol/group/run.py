@@ -62,7 +62,7 @@ def run_analyses(study: Study, plan: Plan) -> Done:
 
 def analysis_module(name: str) -> ModuleType:
     """Return the module of an analysis, which is called like it."""
-    return import_module(f"bids_msvol.group.{name}")
+    return import_module(f"bids_msvol.group.analyses.{name}")
 
 
 def all_tables() -> Iterator[Table]:

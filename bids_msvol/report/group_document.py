@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from bids_msvol.bids.atomic import write_text
-from bids_msvol.group.drawing import COLORS
+from bids_msvol.group.figures.drawing import COLORS
 from bids_msvol.group.result import join_sentences
 from bids_msvol.report.citations import find_cited
 from bids_msvol.report.group_families import LEVEL, Family, families_of, find_families
@@ -38,7 +38,7 @@ MAX_ALL_CHECKS = 500
 """Findings on the clinical tables that the page holds."""
 
 _SYMBOLS = "●■▲◆▼✚✖★"
-"""The markers of the groups in the figures (`bids_msvol.group.drawing.MARKERS`), as characters."""
+"""The markers of the groups in the figures (`bids_msvol.group.figures.drawing.MARKERS`), as characters."""
 
 _MINUS = re.compile(r"(?<![\w.,)\]-])-(?=\d)")
 _TOGETHER = re.compile(r"\b[\w²]{1,4} [=<>] [\w.\N{MINUS SIGN}]+|\d %( CI)?")

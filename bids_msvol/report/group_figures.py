@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from bids_msvol.group.drawing import to_png, to_svg
+from bids_msvol.group.figures.drawing import to_png, to_svg
 
 if TYPE_CHECKING:
     from pathlib import Path

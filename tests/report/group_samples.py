@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bids_msvol.bids.tabular import Column, Table
-from bids_msvol.group.drawing import footer, group_colors, group_markers, new_figure
+from bids_msvol.group.figures.drawing import footer, group_colors, group_markers, new_figure
 from bids_msvol.group.regions import region_label
 from bids_msvol.group.result import (
     COUNTS,
