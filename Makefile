@@ -41,13 +41,17 @@ $(VENV)/.dev: $(VENV)/.runtime .ci/locks/dev.txt
 
 install: $(VENV)/.runtime  ## install the program into .venv
 
-demo: $(VENV)/.runtime  ## make a dataset of synthetic people, measure it, set the known truth beside what was found
+demo: $(VENV)/.runtime  ## measure synthetic people, with the truth beside what was found, and analyse a made-up cohort
 	@test -d $(DEMO)/bids || $(BIN)/python -m bids_msvol.demo $(DEMO)/bids
 	@mkdir -p $(DEMO)/derivatives
 	$(BIN)/bids_msvol $(DEMO)/bids $(DEMO)/derivatives/bids_msvol participant --work-dir $(DEMO)/work --omp-nthreads 1
 	@echo
 	@$(BIN)/python -m bids_msvol.demo.recovered $(DEMO)/bids $(DEMO)/derivatives/bids_msvol $(DEMO)/recovered.html
-	@echo; echo "Open in a browser:"; ls $(CURDIR)/$(DEMO)/derivatives/bids_msvol/sub-*.html $(CURDIR)/$(DEMO)/recovered.html
+	@echo
+	@test -d $(DEMO)/cohort || $(BIN)/python -m bids_msvol.demo.cohort $(DEMO)/cohort
+	$(BIN)/bids_msvol $(DEMO)/cohort/bids $(DEMO)/cohort/derivatives/bids_msvol group
+	@echo; echo "Open in a browser:"; ls $(CURDIR)/$(DEMO)/derivatives/bids_msvol/sub-*.html $(CURDIR)/$(DEMO)/recovered.html \
+		$(CURDIR)/$(DEMO)/cohort/derivatives/bids_msvol/group.html
 
 test: $(VENV)/.dev  ## run all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -69,8 +69,9 @@ class Study:
         (numbers of the sessions), ``session_id_from``, ``session_id_to``, ``start_day``, ``end_day``, ``years``,
         ``year`` (in which one since the person's first session, from 1, its middle lies), ``is_year`` (whether it
         counts as a year), ``relapses`` (number that began in it), ``edss_from``, ``edss_to``, ``new_t2``,
-        ``enlarging_t2``, ``gd`` (at its end or start, as the plan says), and truth values or ``None``: ``no_relapse``, ``no_worsening``,
-        ``no_new_t2``, ``no_enlarging_t2``, ``no_gd``, ``no_brain_loss``, ``neda3``, ``neda4``; ``brain_pct_per_year``.
+        ``enlarging_t2``, ``gd`` (at its end or start, as the plan says), and truth values or ``None``: ``no_relapse``,
+        ``no_worsening``, ``no_new_t2``, ``no_enlarging_t2``, ``no_gd``, ``no_brain_loss``, ``neda3``, ``neda4``;
+        ``brain_pct_per_year``.
     measured_change_mm3
         Change measured from pairs of images: one row a pair, by ``(from_row, to_row)``, columns as ``volumes_mm3``;
         ``None`` if change is the difference of volumes.
