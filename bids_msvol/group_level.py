@@ -52,6 +52,8 @@ def run_group_level(config: Config) -> RunResult:
     plan = make_plan(config)
     given = read_group_input(config, plan.activity.definition)
     study = assemble(given.tables, plan)
+    conditions = plan.exclusions.exclude_if
+    without = assemble(given.tables, plan, leave_out_flagged=True) if conditions else None
     if config.dry_run:
         return RunResult(ExitCode.OK, "dry run, nothing was written", details=describe_study(study, plan))
     make_output_dir(config)
@@ -61,9 +63,9 @@ def run_group_level(config: Config) -> RunResult:
         _logger.warning("the group level reads %s; not used: %s", ", ".join(KNOWN_OF_GROUP), ", ".join(unknown))
     done = run_analyses(study, plan)
     apart = None
-    if plan.exclusions.exclude_if:
-        _logger.info("again without what meets %s", " or ".join(plan.exclusions.exclude_if))
-        apart = run_analyses(assemble(given.tables, plan, leave_out_flagged=True), plan)
+    if without is not None:
+        _logger.info("again without what meets %s", " or ".join(conditions))
+        apart = run_analyses(without, plan)
     results = gather(config, plan, given, study, done, apart)
     files = write_group_outputs(config.output_dir / "group", results)
     report = write_group_report(results, config.output_dir / "group.html", figures=files.folder / FIGURES)
