@@ -215,9 +215,12 @@ class _Risk:
             weight[:, None, None] * self.columns[:, :, None] * self.columns[:, None, :],
         )
         zero, one, two = (self._at_events(moment) for moment in moments)
+        lost = not (zero > 0.0).all()
+        # A step so far that the others' weights vanish beside one is refused, and halved.
+        zero = np.maximum(zero, np.finfo(np.float64).tiny)
         mean = one / zero[:, None]
         own = self.columns[self.is_event]
-        value = float(predictor[self.is_event].sum() - (np.log(zero) + predictor.max()).sum())
+        value = -np.inf if lost else float(predictor[self.is_event].sum() - (np.log(zero) + predictor.max()).sum())
         by_event = two / zero[:, None, None] - mean[:, :, None] * mean[:, None, :]
         # All tied events share the mean of the means, as in R.
         _, inverse, ties = np.unique(self.event_times, return_inverse=True, return_counts=True)
