@@ -27,6 +27,7 @@ from bids_msvol.bids.group_measured import (
 from bids_msvol.bids.tabular import MISSING
 from bids_msvol.clinical.definitions import find_definition
 from bids_msvol.errors import NothingSelectedError, UsageError
+from bids_msvol.group.study import DAYS_PER_YEAR
 from bids_msvol.group.tables import StudyTables
 from bids_msvol.structures import ETIV_NAME
 
@@ -124,9 +125,13 @@ def _bring_together(cohort: Cohort, found: Measured, config: Config, sources: li
         notes.append(
             f"{other_cord} sessions have cord areas only from other images; areas of different images are not mixed."
         )
-    mixed_days = _borrow_days(rows, found, keys)
-    if mixed_days:
-        notes.append(f"Days of {mixed_days} persons come from the dates of their images.")
+    if borrowed := _borrow_days(rows, found, keys):
+        notes.append(f"Days of {borrowed} persons come from the dates of their images.")
+    if borrowed := _days_from_ages(rows):
+        notes.append(
+            f"Days of {borrowed} persons come from their ages at the sessions, and are as rough as these: nothing else "
+            "says when the sessions were."
+        )
     notes += [f"{name}: day 0 was taken to be the date of the first session." for name in cohort.assumed_day_zero[:5]]
     visits, relapses, treatments = visit_frame(cohort), relapse_frame(cohort), treatment_frame(cohort)
     return StudyTables(
@@ -162,6 +167,23 @@ def _borrow_days(rows: Sequence[dict[str, object]], found: Measured, keys: Seque
             row["days"] = days
             borrowed.add(key[0])
     return len(borrowed)
+
+
+def _days_from_ages(rows: Sequence[dict[str, object]]) -> int:
+    """Give people with several sessions and no day at all the days that their ages tell; return how many people."""
+    of_person: dict[object, list[dict[str, object]]] = {}
+    for row in rows:
+        of_person.setdefault(row["participant_id"], []).append(row)
+    borrowed = 0
+    for sessions in of_person.values():
+        ages = [float(row["age"]) for row in sessions]  # type: ignore[arg-type]
+        dated = any(not math.isnan(float(row["days"])) for row in sessions)  # type: ignore[arg-type]
+        if len(sessions) < 2 or dated or any(math.isnan(age) for age in ages):
+            continue
+        borrowed += 1
+        for row, age in zip(sessions, ages, strict=True):
+            row["days"] = round((age - min(ages)) * DAYS_PER_YEAR)
+    return borrowed
 
 
 def _frame(

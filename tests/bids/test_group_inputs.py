@@ -150,6 +150,8 @@ def test_tables_of_the_cord_toolbox(tmp_path: Path) -> None:
     tables = read(tmp_path, "-d", f"sct={tmp_path / 'sct'}").tables
     assert tables.cord_mm2["C2"].tolist() == [70.0, 69.0]
     assert tables.sessions["age"].tolist() == [30.0, 31.0]
+    assert tables.sessions["days"].tolist() == [0.0, 365.0]
+    assert any("come from their ages" in note for note in tables.notes)
 
 
 def test_labels_select_people(tmp_path: Path) -> None:
