@@ -54,7 +54,7 @@ demo: $(VENV)/.runtime  ## measure synthetic people, with the truth beside what 
 		$(CURDIR)/$(DEMO)/cohort/derivatives/bids_msvol/group.html
 
 test: $(VENV)/.dev  ## run all tests
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/.dev  ## check style and types
 	$(BIN)/python -m ruff check .

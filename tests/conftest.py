@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 os.environ["MPLBACKEND"] = "Agg"
+# As the program sets it: with several threads ITK adds in an order that depends on what else the machine does.
+os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
 
 
 @pytest.fixture(autouse=True)
