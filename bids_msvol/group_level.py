@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from bids_msvol.bids.group_inputs import GroupInput
     from bids_msvol.config import Config
     from bids_msvol.group.plan import Plan
-    from bids_msvol.group.results import GroupResults
+    from bids_msvol.group.results import GroupResults, NotDone
     from bids_msvol.group.run import Done
     from bids_msvol.group.study import Study
 
 _logger = logging.getLogger(__name__)
+
+MAX_LINES = 16
+"""Lines on the clinical tables that the terminal shows."""
 
 
 def run_group_level(config: Config) -> RunResult:
@@ -41,11 +44,13 @@ def run_group_level(config: Config) -> RunResult:
     MSVolError
         If the plan or the clinical tables cannot be used, or nothing can be written.
     """
+    from bids_msvol.bids.clinical_checks import findings_text
     from bids_msvol.bids.dataset import OutputDataset
     from bids_msvol.bids.group_inputs import read_group_input
     from bids_msvol.bids.group_outputs import FIGURES, write_group_outputs
     from bids_msvol.group.assemble import assemble
     from bids_msvol.group.run import run_analyses
+    from bids_msvol.group.wording import say_count
     from bids_msvol.report.group_document import write_group_report
 
     check_folders(config)
@@ -54,8 +59,12 @@ def run_group_level(config: Config) -> RunResult:
     study = assemble(given.tables, plan)
     conditions = plan.exclusions.exclude_if
     without = assemble(given.tables, plan, leave_out_flagged=True) if conditions else None
+    checked = _first_lines(findings_text(given.findings))
     if config.dry_run:
-        return RunResult(ExitCode.OK, "dry run, nothing was written", details=describe_study(study, plan))
+        details = "\n".join((describe_study(study, plan), *checked))
+        return RunResult(ExitCode.OK, "dry run, nothing was written", details=details)
+    if any(one.severity == "error" for one in given.findings):
+        _logger.warning("%s", "\n".join(checked))
     make_output_dir(config)
     OutputDataset.join(config)
     unknown = [name for name in config.derivatives if name not in (*KNOWN, *KNOWN_OF_GROUP)]
@@ -66,17 +75,40 @@ def run_group_level(config: Config) -> RunResult:
     if without is not None:
         _logger.info("again without what meets %s", " or ".join(conditions))
         apart = run_analyses(without, plan)
+        if without.flow[-1] == study.flow[-1] and len(without.persons) == len(study.persons):
+            study = replace(study, notes=(*study.notes, f"No scan that is used meets {' or '.join(conditions)}."))
     results = gather(config, plan, given, study, done, apart)
     files = write_group_outputs(config.output_dir / "group", results)
     report = write_group_report(results, config.output_dir / "group.html", figures=files.folder / FIGURES)
-    crash = _leave_log(config, plan, (*done.crashes, *(apart.crashes if apart else ())))
+    crash = _leave_log(config, plan, (*done.crashes, *(apart.crashes if apart else ()), *files.crashes))
     sentence = (
-        f"{len(done.analyses)} analyses of {len(study.persons)} persons, {len(done.not_done)} not done; "
-        f"{len(files.tables)} tables in {files.folder}, report {report}"
+        f"{say_count(len(done.analyses), 'analysis', 'analyses')} of {say_count(len(study.persons), 'person')}, "
+        f"{len(results.not_done)} not done; {say_count(len(files.tables), 'table')} in {files.folder}, report {report}"
     )
     if crash is not None:
         return RunResult(ExitCode.FAILED, sentence, see=crash)
-    return RunResult(ExitCode.OK, sentence, "\n".join(f"not done: {one.title}: {one.reason}" for one in done.not_done))
+    return RunResult(
+        ExitCode.OK, sentence, "\n".join(f"not done: {one.title}: {one.reason}" for one in results.not_done)
+    )
+
+
+def _first_lines(text: str) -> list[str]:
+    """Return so much of the findings on the clinical tables that it is read: the worst come first."""
+    lines = [line for line in text.splitlines() if line]
+    more = len(lines) - MAX_LINES
+    return lines if more <= 0 else [*lines[:MAX_LINES], f"... and {more} lines more; the report shows more"]
+
+
+def _not_done(done: Done, apart: Done | None, conditions: tuple[str, ...]) -> tuple[NotDone, ...]:
+    """Return what was not done, also what was done with all scans and not without those that meet a condition."""
+    if apart is None:
+        return done.not_done
+    names = {one.name for one in done.not_done}
+    more = (one for one in apart.not_done if one.name not in names)
+    return (
+        *done.not_done,
+        *(replace(one, title=f"{one.title} (without what meets {' or '.join(conditions)})") for one in more),
+    )
 
 
 def make_plan(config: Config) -> Plan:
@@ -132,7 +164,7 @@ def gather(config: Config, plan: Plan, given: GroupInput, study: Study, done: Do
         version=__version__,
         analyses=done.analyses,
         without_flagged=apart.analyses if apart else (),
-        not_done=done.not_done,
+        not_done=_not_done(done, apart, plan.exclusions.exclude_if),
         flow=study.flow,
         groups={group: (int(by_person.get(group, 0)), int(by_scan.get(group, 0))) for group in study.groups()},
         notes=(study.lesion_source, study.change_source, *study.notes, *given.problems),

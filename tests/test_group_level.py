@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bids_msvol.bids import validator
+from bids_msvol.bids import group_outputs, validator
 from bids_msvol.cli import main
 from bids_msvol.demo.cohort_files import write_cohort
 from bids_msvol.demo.cohort_making import make_cohort
@@ -135,6 +135,56 @@ def test_an_analysis_that_fails_stops_nobody(
     assert not (output / "group" / "neda.tsv").exists()
 
 
+def test_a_figure_that_fails_is_no_success(
+    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Tables and report are written, the exit code is 1, and the traceback is kept."""
+
+    def crash(drawn: object) -> str:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(group_outputs, "to_svg", crash)
+    output = tmp_path / "out"
+    assert run(cohort, output) == 1
+    (log,) = (output / "logs").glob("*_group_crash.txt")
+    assert "ZeroDivisionError: oh" in log.read_text(encoding="utf-8")
+    assert (output / "group" / "table1.tsv").is_file()
+    assert (output / "group.html").is_file()
+
+
+def test_errors_in_clinical_tables_are_said_at_once(
+    cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A relapse of somebody unknown is named by dry run and run, not in the report alone."""
+    study = tmp_path / "study"
+    shutil.copytree(cohort, study)
+    (study / "plan.toml").write_text("analyses = []\n", encoding="utf-8")
+    with (study / "bids" / "phenotype" / "ms_relapses.tsv").open("a", encoding="utf-8") as file:
+        file.write("sub-zzz\t100\tn/a\t0\n")
+    assert run(study, tmp_path / "out", "--dry-run") == 0
+    assert "sub-zzz is neither" in capsys.readouterr().out
+    assert run(study, tmp_path / "out") == 0
+    said = capsys.readouterr()
+    assert "Clinical tables: 1 error" in said.err
+    assert "sub-zzz is neither" in said.err
+    assert "0 analyses of 24 persons" in said.out
+
+
+def test_what_a_condition_leaves_undone_is_said(
+    cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An analysis that is possible with all scans only is named, and so is a condition that nothing meets."""
+    study = tmp_path / "study"
+    shutil.copytree(cohort, study)
+    (study / "plan.toml").write_text('analyses = ["group_volumes"]\n', encoding="utf-8")
+    output = study / "derivatives" / "bids_msvol"
+    assert run(study, output, "--exclude-if", "days>-9999") == 0
+    assert "not done: Volumes of the groups (without what meets days>-9999)" in capsys.readouterr().out
+    assert "No scan that is used meets" not in (output / "group.html").read_text(encoding="utf-8")
+    assert run(study, output, "--exclude-if", "sex=X") == 0
+    assert "No scan that is used meets sex=X" in (output / "group.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("prepare", "flags", "code", "said"),
     [
@@ -151,6 +201,12 @@ def test_an_analysis_that_fails_stops_nobody(
             "participants.tsv, row 2, column age",
         ),
         (lambda root: None, (), 18, "no participant to analyse"),
+        (
+            lambda root: (root / "participants.tsv").write_text("participant_id\nsub-01\n"),
+            ("--participant-label", "01", "02"),
+            18,
+            "sub-02 not found",
+        ),
     ],
 )
 def test_bad_input_is_told_in_one_line(

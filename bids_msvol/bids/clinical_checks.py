@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, get_args
 
-from bids_msvol.bids.clinical_columns import COLUMNS
+from bids_msvol.bids.clinical_columns import COLUMNS, ONLY_SESSION, PHENOTYPES
 from bids_msvol.bids.clinical_records import (
     MEASURES,
     SAME_DAY,
@@ -43,8 +43,6 @@ HIGHEST_FS: Mapping[str, float] = {
 }  # fmt: skip
 """Highest scores of the functional systems (Kurtzke 1983, Neurology 33:1444-1452). The score of ambulation is not one
 of them, and its range differs between forms."""
-
-PHENOTYPES = ("HC", "RIS", "CIS", "RRMS", "SPMS", "PPMS", "NMOSD")
 
 _RULES = {"edss": "seed", "sdmt": "sdmt", "nhpt": "nhpt", "nhpt_dom": "nhpt", "nhpt_ndom": "nhpt", "t25fw": "t25fw"}
 
@@ -218,7 +216,10 @@ def _same_day(cohort: Cohort) -> Iterator[Finding]:
     """Find two sessions of one day, and two relapses that began on one day."""
     for person in cohort.persons:
         who = person.participant_id
-        dated = [(visit.days, visit) for visit in cohort.visits_of(who) if visit.days is not None]
+        # A session in which nothing was measured in the clinic is no visit.
+        visits = {one.session_id or one.days: one for one in (*cohort.sessions_of(who), *cohort.visits_of(who))}
+        dated = [(one.days, one) for one in visits.values() if one.days is not None]
+        dated.sort(key=lambda pair: pair[0])
         for (day, one), (next_day, other) in pairwise(dated):
             if next_day - day < SAME_DAY:
                 yield _one_day(one, other)
@@ -230,7 +231,7 @@ def _same_day(cohort: Cohort) -> Iterator[Finding]:
             onsets |= set() if relapse.days is None else {relapse.days}
 
 
-def _one_day(one: ClinicalVisit, other: ClinicalVisit) -> Finding:
+def _one_day(one: Measured, other: Measured) -> Finding:
     who = f"{one.session_id} and {other.session_id} of {one.participant_id} are of the same day"
     for name in sorted(MEASURES):
         first, second = getattr(one, name), getattr(other, name)
@@ -248,10 +249,11 @@ def _times(cohort: Cohort) -> Iterator[Finding]:
         for session in sessions:
             # A single session with nothing to relate it to needs no day.
             if session.days is None and (len(sessions) > 1 or events):
+                label = "the only session" if session.session_id == ONLY_SESSION else session.session_id
                 yield _at(
                     "warning" if len(sessions) > 1 else "note",
                     _row(session) or Source(f"{person.participant_id}/{person.participant_id}_sessions.tsv", 1, "days"),
-                    f"{session.session_id} of {person.participant_id} has neither days nor acq_time, so no interval to "
+                    f"{label} of {person.participant_id} has neither days nor acq_time, so no interval to "
                     "or from it is known",
                     "Add days or acq_time to the table of sessions; shifted dates will do",
                 )

@@ -23,7 +23,10 @@ from bids_msvol.bids.clinical_records import (
     Source,
     Treatment,
 )
+from bids_msvol.bids.tabular import MISSING
 from bids_msvol.errors import DataError, NoInputError
+
+PHENOTYPES = ("HC", "RIS", "CIS", "RRMS", "SPMS", "PPMS", "NMOSD")
 
 _MISSING = ("", "n/a")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -78,11 +81,18 @@ def _label(prefix: str) -> Parser:
     return parse
 
 
+def _phenotype(text: str) -> str:
+    """Return a known phenotype as it is written here, such as RRMS for rrms and RR-MS; another as it is."""
+    plain = re.sub(r"[\s_-]", "", text).upper()
+    return plain if plain in PHENOTYPES else text
+
+
 _KINDS: Mapping[str, Parser] = {
     "float | None": _number, "int | None": _whole, "str | None": str, "bool | None": _choice(_FLAGS, "0 and 1"),
 }  # fmt: skip
 _SPECIAL: Mapping[str, Parser] = {
     "participant_id": _label("sub-"), "session_id": _label("ses-"), "sex": _choice(_SEXES, "F, M, female and male"),
+    "phenotype": _phenotype,
 }  # fmt: skip
 DAYS_OF = {"acq_time": "days", "date": "days", "start_date": "start_days", "end_date": "end_days"}
 """Columns with dates, and the days that they stand for."""
@@ -104,10 +114,14 @@ COLUMNS: Mapping[str, Mapping[str, Parser]] = MappingProxyType(
 )
 """Columns of each table and how they are read. Dates may stand for days everywhere; those of a person must be shifted
 alike. In ``participants``, every column of ``sessions`` may be given as ``<column>_<session>``, such as edss_M12; or
-the table has a column ``session_id`` and a row for each session, and then all columns of ``sessions``."""
+the table has a column ``session_id`` and a row for each session, and then all columns of ``sessions``; or the dataset
+has no sessions, and then they are about the only session of the person."""
 
 OF_ROW = ""
 """Stands for the session of the row, where that of a wide column would stand."""
+
+ONLY_SESSION = MISSING
+"""Stands for the session of a person in a dataset without sessions, likewise."""
 
 
 @dataclass
@@ -138,7 +152,11 @@ class Tables:
             raise DataError(f"has several columns {twice!r}", remedy="Give each column its own name", subject=path)
         targets = [self._target(name, table, labels) for name in header]
         if table == "participants" and ("session_id", None) in targets:
-            targets = [self._target_of_session(name, target) for name, target in zip(header, targets, strict=True)]
+            targets = [self._target_of(OF_ROW, *pair) for pair in zip(header, targets, strict=True)]
+        elif table == "participants" and not labels and all(target is None or target[1] is None for target in targets):
+            targets = [
+                target or self._target_of(ONLY_SESSION, name) for name, target in zip(header, targets, strict=True)
+            ]
         if (key, None) not in targets:
             raise DataError(
                 f"has no column {key} (its columns: {', '.join(header)[:200]})",
@@ -151,6 +169,8 @@ class Tables:
             texts = [text.strip() for text in line.split("\t")]
             if not any(texts):
                 continue
+            while len(texts) > len(header) and not texts[-1]:
+                texts.pop()  # spreadsheets leave tabs at the ends of lines
             if len(texts) != len(header):
                 raise DataError(
                     f"has {len(texts)} cells, and the header has {len(header)}",
@@ -186,11 +206,13 @@ class Tables:
             return ours, f"ses-{label}"
         return None
 
-    def _target_of_session(self, name: str, target: tuple[str, str | None] | None) -> tuple[str, str | None] | None:
-        """Return what a column holds in a table of participants that has a row for each session."""
+    def _target_of(
+        self, session: str, name: str, target: tuple[str, str | None] | None = None
+    ) -> tuple[str, str | None] | None:
+        """Return what a column of the table of participants holds if columns of sessions are about this one."""
         ours = self._ours(name, "participants")
         belongs = ours in COLUMNS["sessions"] and ours not in ("participant_id", "session_id")
-        return (ours, OF_ROW) if belongs and (target is None or ours in COLUMNS["sessions"]) else target
+        return (ours, session) if belongs else target
 
     def _ours(self, name: str, table: str) -> str:
         renamed = self.renamed.get(table, {})

@@ -14,7 +14,7 @@ from bids_msvol.engines.sct import read_sct_table
 from bids_msvol.engines.sct_files import measured_images
 from bids_msvol.engines.stats_files import find_stats_files
 from bids_msvol.engines.stats_result import StatsResult, stats_rows
-from bids_msvol.errors import DataError
+from bids_msvol.errors import DataError, NoInputError
 
 _SUBJECT = re.compile(r"sub-([0-9A-Za-z+]+)")
 _SESSION = re.compile(r"ses-([0-9A-Za-z+]+)")
@@ -51,6 +51,11 @@ def read_stats_folder(found: Measured, folder: Path, sessions: Mapping[str, Sequ
     -------
     tuple of str
         The programs and versions, in words.
+
+    Raises
+    ------
+    NoInputError
+        If there are no volumes of anybody.
     """
     below = sessions_below(folder)
     wanted = {
@@ -60,7 +65,14 @@ def read_stats_folder(found: Measured, folder: Path, sessions: Mapping[str, Sequ
     programs: dict[str, None] = {}
 
     def read_person(subject: str) -> None:
-        for session, files in find_stats_files(folder, subject, wanted[subject]).items():
+        sessions_found = find_stats_files(folder, subject, wanted[subject])
+        if subject in below and not sessions_found:
+            raise NoInputError(
+                f"has a folder for sub-{subject} and in it no statistics",
+                remedy="Run the program again for this person, or remove the folder",
+                subject=folder,
+            )
+        for session, files in sessions_found.items():
             found.attempt(read_session, subject, session, files.read)
 
     def read_session(subject: str, session: str | None, read: object) -> None:
@@ -78,6 +90,12 @@ def read_stats_folder(found: Measured, folder: Path, sessions: Mapping[str, Sequ
 
     for subject in wanted:
         found.attempt(read_person, subject)
+    if not found.volumes:
+        raise NoInputError(
+            "holds no volumes that can be used, of anybody",
+            remedy="Give the folder in which sub-* folders are (such as SUBJECTS_DIR)",
+            subject=folder,
+        )
     return tuple(programs)
 
 
@@ -86,14 +104,20 @@ def read_sct_folder(found: Measured, folder: Path) -> None:
 
     A table belongs to the person and session in its path, or else in its column ``Filename``; a table of several
     people is read once for each.
+
+    Raises
+    ------
+    NoInputError
+        If there are no areas of anybody.
     """
     taken: dict[Key, Path] = {}
 
     def read(path: Path, subject: str, session: str | None) -> None:
         key = _key(subject, session)
         if key in taken:
+            who = " ".join(part for part in key if part != MISSING)
             raise DataError(
-                f"is about {' '.join(key)}, and so is {taken[key].relative_to(folder)}",
+                f"is about {who}, and so is {taken[key].relative_to(folder)}",
                 remedy="Keep one table for each session",
                 subject=path,
             )
@@ -105,6 +129,12 @@ def read_sct_folder(found: Measured, folder: Path) -> None:
     for path in sorted(folder.rglob("*.csv")):
         for subject, session in _people(path, folder):
             found.attempt(read, path, subject, session)
+    if not taken:
+        raise NoInputError(
+            "holds no table of cord areas that can be used, of anybody",
+            remedy="Give the folder with the CSV files of sct_process_segmentation, named by sub-* and ses-*",
+            subject=folder,
+        )
 
 
 def _people(path: Path, folder: Path) -> Iterator[tuple[str, str | None]]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from bids_msvol.bids.group_measured import (
     Key,
     Measured,
     choose_cord,
+    drop_impossible,
     read_measured,
     session_keys,
 )
@@ -91,7 +92,9 @@ def read_group_input(config: Config, definition: str) -> GroupInput:
     sources = ["Volumes were measured by the participant level."] if found.volumes else []
     if engines:
         programs = read_stats_folder(found, config.derivatives[engines[0]], _sessions_by_person(cohort, found))
-        sources = [f"Volumes were measured by {', '.join(programs)}."] if programs else []
+        sources = [f"Volumes were measured by {'; '.join(programs)}."]
+        if len(programs) > 1:
+            sources.append("Volumes of different versions or streams do not compare: better analyse those of one.")
     if SCT in config.derivatives:
         read_sct_folder(found, config.derivatives[SCT])
     tables = _bring_together(cohort, found, config, sources)
@@ -99,9 +102,8 @@ def read_group_input(config: Config, definition: str) -> GroupInput:
 
 
 def _bring_together(cohort: Cohort, found: Measured, config: Config, sources: list[str]) -> StudyTables:
-    clinical: dict[Key, ClinicalSession] = {
-        (one.participant_id, one.session_id or MISSING): one for one in cohort.sessions
-    }
+    clinical, unplaced = _clinical_sessions(cohort, found)
+    _check_labels(config, {*clinical, *session_keys(found), *((one.participant_id, "") for one in cohort.persons)})
     keys = sorted(key for key in {*clinical, *session_keys(found)} if _is_wanted(key, config))
     ids = sorted(
         {
@@ -115,24 +117,37 @@ def _bring_together(cohort: Cohort, found: Measured, config: Config, sources: li
             remedy="Check the labels, and that the participant level ran or --derivatives names results",
             subject=config.output_dir,
         )
+    impossible = drop_impossible(found)
     rows = [_session_row(key, clinical.get(key), found.sessions.get(key, {})) for key in keys]
     numbers = {key: number for number, key in enumerate(keys)}
     cord, cord_source, other_cord = choose_cord(found)
     if cord_source:
         sources.append(f"Cord areas: {SOURCES[cord_source]}.")
-    notes = list(sources)
+    notes = [*sources, *impossible]
+    if unplaced:
+        notes.append(
+            f"What participants.tsv says of a session of {unplaced} persons is not used: they have several, and it "
+            "does not say which."
+        )
     if other_cord:
         notes.append(
             f"{other_cord} sessions have cord areas only from other images; areas of different images are not mixed."
         )
     if borrowed := _borrow_days(rows, found, keys):
-        notes.append(f"Days of {borrowed} persons come from the dates of their images.")
+        notes.append(
+            f"Days of {borrowed} persons come from the dates of their images: their day 0 is the first image, and must "
+            "be so in the other tables."
+        )
     if borrowed := _days_from_ages(rows):
         notes.append(
             f"Days of {borrowed} persons come from their ages at the sessions, and are as rough as these: nothing else "
             "says when the sessions were."
         )
-    notes += [f"{name}: day 0 was taken to be the date of the first session." for name in cohort.assumed_day_zero[:5]]
+    if assumed := [name for name in cohort.assumed_day_zero if name in ids]:
+        notes.append(
+            f"Of {len(assumed)} persons (first: {assumed[0]}) sessions have dates and other tables have days: day 0 "
+            "was taken to be the date of the first session."
+        )
     visits, relapses, treatments = visit_frame(cohort), relapse_frame(cohort), treatment_frame(cohort)
     return StudyTables(
         persons=person_frame(cohort, ids),
@@ -149,6 +164,54 @@ def _bring_together(cohort: Cohort, found: Measured, config: Config, sources: li
         sources=tuple(sources),
         notes=tuple(notes),
     )
+
+
+def _clinical_sessions(cohort: Cohort, found: Measured) -> tuple[dict[Key, ClinicalSession], int]:
+    """Return the clinical data of each session, and of how many people they name no session of several.
+
+    Where the dataset has no sessions, what it says is about the only one that was measured, however that is called.
+    """
+    measured: dict[str, list[str]] = {}
+    for name, label in session_keys(found):
+        measured.setdefault(name, []).append(label)
+    clinical: dict[Key, ClinicalSession] = {}
+    unplaced = 0
+    for one in cohort.sessions:
+        labels = [one.session_id or MISSING]
+        if labels == [MISSING]:
+            labels = measured.get(one.participant_id, labels)
+        if len(labels) == 1:
+            clinical[one.participant_id, labels[0]] = one
+        else:
+            unplaced += 1
+    return clinical, unplaced
+
+
+def _check_labels(config: Config, known: Set[Key]) -> None:
+    """Refuse labels that nobody has: fewer people than were asked for must not go unnoticed."""
+    if not known:
+        return
+    people = {name.removeprefix("sub-") for name, _ in known}
+    wanted = set(config.participant_labels) or people
+    sessions = {label.removeprefix("ses-") for name, label in known if name.removeprefix("sub-") in wanted}
+    for labels, present, prefix, what in (
+        (config.participant_labels, people, "sub-", "tables and results"),
+        (config.session_labels, sessions - {"", MISSING}, "ses-", "sessions of these participants"),
+    ):
+        missing = [f"{prefix}{label}" for label in labels if label not in present]
+        if missing:
+            given = sorted(f"{prefix}{label}" for label in present)
+            raise NothingSelectedError(
+                f"{_listed(missing)} not found among the {what}",
+                remedy=f"Give labels among {_listed(given)}"
+                if given
+                else "Leave the option out: there are no sessions",
+                subject="--participant-label" if prefix == "sub-" else "--session-label",
+            )
+
+
+def _listed(names: Sequence[str], limit: int = 8) -> str:
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
 
 
 def _session_row(key: Key, session: ClinicalSession | None, measured: Mapping[str, object]) -> dict[str, object]:
@@ -208,7 +271,9 @@ def _pairs(values: Mapping[tuple[Key, Key], Mapping[str, float]], numbers: Mappi
 
 def _sessions_by_person(cohort: Cohort, found: Measured) -> dict[str, list[str | None]]:
     sessions: dict[str, dict[str | None, None]] = {}
-    keys = [*((one.participant_id, one.session_id or MISSING) for one in cohort.sessions), *session_keys(found)]
+    # Clinical data that name no session do not say whether there is one: the folders do.
+    named = ((one.participant_id, one.session_id) for one in cohort.sessions if one.session_id not in (None, MISSING))
+    keys = [*named, *session_keys(found)]
     for name, session in keys:
         label = None if session == MISSING else session.removeprefix("ses-")
         sessions.setdefault(name.removeprefix("sub-"), {})[label] = None

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,7 +86,8 @@ def read_measured(root: Path, *, with_volumes: bool = True, with_cord: bool = Tr
     found = Measured()
     for folder in sorted(root.glob("sub-*")):
         subject = folder.name.removeprefix("sub-")
-        if sessions_table_path(root, subject).is_file():
+        # Of a person whose participant level failed there may be a log and nothing else.
+        if sessions_table_path(root, subject).is_file() or next(folder.rglob("*_morph.tsv"), None) is not None:
             found.attempt(_read_person, found, root, subject, with_volumes, with_cord)
     return found
 
@@ -103,11 +104,12 @@ def read_rows(path: Path, *required: str) -> list[dict[str, str]]:
     """
     remedy = "Remove the file and run the participant again"
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise NoInputError("does not exist", remedy="Run the participant level again", subject=path) from error
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot be read ({error})", remedy=remedy, subject=path) from error
+    lines = text.splitlines()
     header = lines[0].split("\t") if lines else []
     lacking = [name for name in required if name not in header]
     if lacking:
@@ -115,6 +117,10 @@ def read_rows(path: Path, *required: str) -> list[dict[str, str]]:
     rows = [line.split("\t") for line in lines[1:] if line]
     if any(len(row) != len(header) for row in rows):
         raise DataError("has rows of different length", remedy=remedy, subject=path)
+    if not text.endswith("\n"):
+        raise DataError("does not end with the end of a line, so it was cut off", remedy=remedy, subject=path)
+    if not rows:
+        raise DataError("has no rows", remedy=remedy, subject=path)
     return [dict(zip(header, row, strict=True)) for row in rows]
 
 
@@ -198,6 +204,38 @@ def number(text: str, path: Path) -> float:
             remedy="Remove the file and run the participant again",
             subject=path,
         ) from error
+
+
+def drop_impossible(found: Measured) -> tuple[str, ...]:
+    """Take out measurements that cannot be: not finite, below 0, or 0 where there must be something; say how many."""
+    volumes = _drop(found.volumes.values(), lambda value: math.isfinite(value) and value >= 0.0)
+    areas = (levels for sources in found.cord.values() for levels in sources.values())
+    others = _drop(areas, _is_size) + _drop(found.thickness.values(), _is_size)
+    for session in found.sessions.values():
+        etiv_mm3 = float(session.get("etiv_mm3", math.nan))  # type: ignore[arg-type]
+        if not math.isnan(etiv_mm3) and not _is_size(etiv_mm3):
+            session["etiv_mm3"] = math.nan
+            others += 1
+    for changes in (found.change_mm3, found.change_pct):
+        others += _drop(changes.values(), math.isfinite)
+    if not volumes + others:
+        return ()
+    return (f"{volumes + others} measurements cannot be (below 0, or not finite) and were taken as missing.",)
+
+
+def _drop(rows: Iterable[dict[str, float]], can_be: Callable[[float], bool]) -> int:
+    """Put NaN in the place of values that cannot be; return how many."""
+    dropped = 0
+    for row in rows:
+        for name, value in row.items():
+            if not math.isnan(value) and not can_be(value):
+                row[name] = math.nan
+                dropped += 1
+    return dropped
+
+
+def _is_size(value: float) -> bool:
+    return math.isfinite(value) and value > 0.0
 
 
 def session_keys(found: Measured) -> Iterator[Key]:

@@ -11,6 +11,7 @@ import json
 import logging
 import math
 import shutil
+import traceback
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -66,6 +67,8 @@ class GroupFiles:
         Every file.
     removed
         Files of analyses of an earlier run that are no longer done.
+    crashes
+        Tracebacks of figures that could not be drawn.
     """
 
     folder: Path
@@ -74,6 +77,7 @@ class GroupFiles:
     images: tuple[Path, ...]
     written: tuple[Path, ...]
     removed: tuple[Path, ...]
+    crashes: tuple[str, ...] = ()
 
 
 def write_group_outputs(folder: Path, results: GroupResults) -> GroupFiles:
@@ -96,6 +100,7 @@ def write_group_outputs(folder: Path, results: GroupResults) -> GroupFiles:
         If the disk is full.
     """
     _check_names(results)
+    crashes: list[str] = []
     trial = folder / f"results.tmp-{uuid.uuid4().hex}"
     try:
         tables = [*_write_tables(trial, results), _write_flow(trial, results)]
@@ -103,7 +108,7 @@ def write_group_outputs(folder: Path, results: GroupResults) -> GroupFiles:
             path
             for analysis in results.analyses
             for figure in analysis.figures
-            if (path := _write_figure(trial / FIGURES, figure, analysis.title, results.version)) is not None
+            if (path := _write_figure(trial / FIGURES, figure, analysis.title, results.version, crashes)) is not None
         ]
         images = [
             _write_image(trial / IMAGES, image, analysis.title, results.version)
@@ -124,6 +129,7 @@ def write_group_outputs(folder: Path, results: GroupResults) -> GroupFiles:
         images=tuple(folder / path.relative_to(trial) for path in images),
         written=tuple(folder / name for name in names),
         removed=removed,
+        crashes=tuple(crashes),
     )
 
 
@@ -163,13 +169,14 @@ def _table_sidecar(result: ResultTable, title: str, results: GroupResults) -> di
     return {name: as_json(value) for name, value in said.items()}
 
 
-def _write_figure(folder: Path, figure: Figure, title: str, version: str) -> Path | None:
+def _write_figure(folder: Path, figure: Figure, title: str, version: str, crashes: list[str]) -> Path | None:
     """Write a figure; ``None`` if it cannot be drawn, which must not take the tables with it."""
     try:
         drawn = figure.draw()
         svg, png = to_svg(drawn), to_png(drawn)
-    except Exception:
-        _logger.exception("The figure %s could not be drawn", figure.name)
+    except Exception as error:
+        _logger.error("the figure %s could not be drawn: %s: %s", figure.name, type(error).__name__, error)
+        crashes.append(f"{figure.name}\n{traceback.format_exc()}")
         return None
     path = folder / f"{figure.name}.svg"
     write_text(path, svg)

@@ -49,6 +49,8 @@ class Column:
         Meaning of each value, where there are few.
     optional
         Whether the column is left out when no row has a value.
+    interval_of
+        Of the lower end of an interval: the name of the column with its estimate, where their names do not tell.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Column:
     significant: int | None = None
     levels: Mapping[str, str] = field(default_factory=dict)
     optional: bool = False
+    interval_of: str = ""
 
 
 PAIR_COLUMNS = (

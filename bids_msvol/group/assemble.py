@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bids_msvol.errors import UsageError
+from bids_msvol.group.baseline import find_baselines
 from bids_msvol.group.clinical_values import with_scales
 from bids_msvol.group.courses import find_histories, relapse_days
-from bids_msvol.group.exclusions import count_flow, find_exclusions, treatment_start
+from bids_msvol.group.exclusions import count_flow, find_exclusions, without_persons
 from bids_msvol.group.grouping import find_controls, make_groups
 from bids_msvol.group.intervals import add_neda, make_intervals
 from bids_msvol.group.lesion_counts import choose_counts
 from bids_msvol.group.regions import REGIONS
 from bids_msvol.group.study import DAYS_PER_YEAR, Study
+from bids_msvol.group.wording import say_list
 
 if TYPE_CHECKING:
     from bids_msvol.group.plan import Plan
@@ -44,8 +47,19 @@ def assemble(tables: StudyTables, plan: Plan, *, leave_out_flagged: bool = False
     UsageError
         If the plan names a column, group, condition or definition that does not exist.
     """
+    if leave_out_flagged:
+        tables = without_persons(tables, plan)
+        if tables.persons.empty:
+            raise UsageError(
+                f"everybody meets {' or '.join(plan.exclusions.exclude_if)}, so nobody is left",
+                remedy="Give conditions that leave somebody",
+                subject="exclusions.exclude_if",
+            )
     sessions = tables.sessions.sort_values(["participant_id", "days", "session_id"], kind="stable")
     reasons = find_exclusions(tables, plan, leave_out_flagged=leave_out_flagged).reindex(sessions.index)
+    flow = count_flow(tables, reasons)
+    sessions, baseline_days, baseline_notes = find_baselines(sessions, tables, plan)
+    reasons = reasons.reindex(sessions.index).fillna("")
     volumes = _with_regions(tables.volumes_mm3)
     usable = reasons.index[reasons == ""]
     volumes, cord, thickness = (
@@ -53,7 +67,7 @@ def assemble(tables: StudyTables, plan: Plan, *, leave_out_flagged: bool = False
         for frame in (volumes, tables.cord_mm2, tables.thickness_mm)
     )
     sessions, lesion_source = choose_counts(sessions, plan.activity.lesion_source)
-    sessions, notes = _with_times(sessions, tables, plan)
+    sessions, notes = _with_times(sessions, baseline_days, tables)
     sessions = with_scales(sessions, tables.visits, plan.intervals.visit_gap_days)
     measured = volumes.index.union(cord.index)
     sessions = sessions.assign(has_scan=sessions.index.isin(measured), excluded_because=reasons)
@@ -63,7 +77,7 @@ def assemble(tables: StudyTables, plan: Plan, *, leave_out_flagged: bool = False
     )
     group, group_name = make_groups(persons, pd.Index(sessions.loc[measured, "participant_id"]), plan.groups)
     persons = persons.assign(group=group, is_control=find_controls(tables.persons, plan.groups))
-    changes, change_source = _choose_change(tables, usable, plan)
+    changes, change_source, change_notes = _choose_change(tables, usable, plan)
     histories = find_histories(tables.visits, tables.relapses, plan, "edss")
     study = Study(
         persons=persons,
@@ -77,11 +91,11 @@ def assemble(tables: StudyTables, plan: Plan, *, leave_out_flagged: bool = False
         visits=tables.visits,
         relapses=tables.relapses,
         histories=histories,
-        flow=count_flow(persons, sessions, reasons),
+        flow=flow,
         group_name=group_name,
         lesion_source=lesion_source,
         change_source=change_source,
-        notes=(*tables.notes, *notes, *etiv_notes),
+        notes=(*tables.notes, *baseline_notes, *notes, *etiv_notes, *change_notes, *_say_unknown_rows(tables, plan)),
         lesion_files=tables.lesion_files,
     )
     return _with_neda(study, plan)
@@ -97,15 +111,12 @@ def _with_regions(volumes: pd.DataFrame) -> pd.DataFrame:
     return volumes.assign(**sums, **dict.fromkeys(lacking, np.nan))
 
 
-def _with_times(sessions: pd.DataFrame, tables: StudyTables, plan: Plan) -> tuple[pd.DataFrame, list[str]]:
-    """Add years since the first session (since the new baseline, where the plan asks for one), and ages."""
-    counted = sessions
-    if plan.intervals.rebaseline_days >= 0:
-        start = treatment_start(tables).reindex(sessions["participant_id"]).set_axis(sessions.index)
-        counted = sessions[~(sessions["days"] < start + plan.intervals.rebaseline_days)]
-    first = counted.groupby("participant_id")["days"].min()
+def _with_times(
+    sessions: pd.DataFrame, baseline_days: pd.Series[float], tables: StudyTables
+) -> tuple[pd.DataFrame, list[str]]:
+    """Add years since the baseline, and ages."""
     persons = tables.persons.reindex(sessions["participant_id"]).set_axis(sessions.index)
-    day_zero = first.reindex(sessions["participant_id"]).set_axis(sessions.index)
+    day_zero = baseline_days.reindex(sessions["participant_id"]).set_axis(sessions.index)
     years = (sessions["days"] - day_zero) / DAYS_PER_YEAR
     # Ages of participants are those at the first session of all.
     very_first = sessions.groupby("participant_id")["days"].transform("min")
@@ -113,7 +124,7 @@ def _with_times(sessions: pd.DataFrame, tables: StudyTables, plan: Plan) -> tupl
     only = sessions.groupby("participant_id")["session_id"].transform("size") == 1
     since = since.where(since.notna() | ~only, 0.0)
     years = years.where(years.notna() | ~only, 0.0)
-    undated = int(years.isna().sum())
+    undated = int((years.isna() & sessions["days"].isna()).sum())
     notes = [f"{undated} sessions have no day and are left out of everything about time."] if undated else []
     return (
         sessions.assign(
@@ -142,23 +153,55 @@ def _with_etiv(persons: pd.DataFrame, sessions: pd.DataFrame) -> tuple[pd.DataFr
 
 def _choose_change(
     tables: StudyTables, usable: pd.Index[Any], plan: Plan
-) -> tuple[tuple[pd.DataFrame | None, pd.DataFrame | None], str]:
+) -> tuple[tuple[pd.DataFrame | None, pd.DataFrame | None], str, list[str]]:
+    """Return change in mm3 and per cent, where it comes from, and who has none."""
     wanted = plan.intervals.change
     if tables.change_mm3 is None or tables.change_pct is None or wanted == "volumes":
-        return (None, None), "Change is the difference of the volumes of two scans."
-    kept = [
-        _with_regions(frame) if frame is tables.change_mm3 else frame
-        for frame in (tables.change_mm3, tables.change_pct)
+        if wanted == "images":
+            raise UsageError(
+                "no change was measured from pairs of images",
+                remedy="Give auto or volumes, for the difference of two volumes",
+                subject="intervals.change",
+            )
+        return (None, None), "Change is the difference of the volumes of two scans.", []
+    every_pair = _with_regions(tables.change_mm3)
+    pairs = every_pair.index
+    allowed = np.isin(pairs.get_level_values(0), usable) & np.isin(pairs.get_level_values(1), usable)
+    change_pct = _percent(every_pair[allowed], tables.change_pct[allowed], _with_regions(tables.volumes_mm3))
+    return (
+        (every_pair[allowed], change_pct),
+        "Change was measured from pairs of images.",
+        _say_unmeasured(tables, every_pair),
+    )
+
+
+def _say_unmeasured(tables: StudyTables, change: pd.DataFrame) -> list[str]:
+    """Tell of people with several scans and no change, which is not made up for by differences of volumes."""
+    people = tables.sessions["participant_id"]
+    scans = people[tables.volumes_mm3.index].value_counts()
+    several = set(scans.index[scans > 1])
+    lacking = sorted(several - set(people[change.index.get_level_values(1)]))
+    if not lacking:
+        return []
+    return [
+        f"For {len(lacking)} of {len(several)} persons with several scans (first: {lacking[0]}) no change was measured "
+        "from pairs of images, so they have none; intervals.change = volumes in the plan takes the difference of two "
+        "volumes for everybody."
     ]
-    allowed = np.isin(kept[0].index.get_level_values(0), usable) & np.isin(kept[0].index.get_level_values(1), usable)
-    change_mm3 = kept[0][allowed]
-    change_pct = _percent(change_mm3, kept[1][allowed], _with_regions(tables.volumes_mm3))
-    return (change_mm3, change_pct), "Change was measured from pairs of images."
+
+
+def _say_unknown_rows(tables: StudyTables, plan: Plan) -> list[str]:
+    """Tell of regions of the network that no table of volumes has: a slip, or another program's names."""
+    unknown = [name for name in plan.regions.network if name not in tables.volumes_mm3]
+    if tables.volumes_mm3.empty or not unknown:
+        return []
+    return [f"No table of volumes has {say_list(unknown)}, named in regions.network."]
 
 
 def _percent(change_mm3: pd.DataFrame, change_pct: pd.DataFrame, volumes: pd.DataFrame) -> pd.DataFrame:
     """Return per cent as measured, and for regions that are sums from their change and their earlier volume."""
-    earlier = volumes.reindex(change_mm3.index.get_level_values(0))[list(change_mm3.columns)].to_numpy()
+    earlier = volumes.reindex(change_mm3.index.get_level_values(0), columns=change_mm3.columns).to_numpy()
+    earlier = np.where(earlier == 0.0, np.nan, earlier)
     computed = pd.DataFrame(100.0 * change_mm3.to_numpy() / earlier, change_mm3.index, change_mm3.columns)
     known = change_pct.reindex(columns=change_mm3.columns)
     return known.fillna(computed)

@@ -20,6 +20,8 @@ def change_between(
 ) -> pd.DataFrame:
     """Return the change between pairs of sessions; see `bids_msvol.group.study.Study.change`."""
     earlier = study.volumes_mm3.reindex(pd.Index(from_rows))[regions].to_numpy()
+    # Nothing can be said in per cent of nothing.
+    earlier = np.where(earlier == 0.0, np.nan, earlier)
     measured = study.measured_change_mm3
     if measured is None:
         change = study.volumes_mm3.reindex(pd.Index(to_rows))[regions].to_numpy() - earlier

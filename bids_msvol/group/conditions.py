@@ -82,11 +82,12 @@ def meets(condition: Condition, sessions: pd.DataFrame, persons: pd.DataFrame) -
     UsageError
         If no table has the column.
     """
-    if condition.column in sessions:
-        values = sessions[condition.column]
-    elif condition.column in persons:
-        values = persons[condition.column].reindex(sessions["participant_id"]).set_axis(sessions.index)
-    else:
+    values = sessions.get(condition.column)
+    if condition.column in persons:
+        of_person = persons[condition.column].reindex(sessions["participant_id"]).set_axis(sessions.index)
+        # The age may be known at each session, or at the first one only.
+        values = of_person if values is None else values.fillna(of_person)
+    if values is None:
         known = ", ".join(sorted({*sessions.columns, *persons.columns} - {"participant_id"}))
         raise UsageError(
             f"there is no column {condition.column!r}", remedy=f"Use one of {known}", subject=condition.text

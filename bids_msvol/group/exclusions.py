@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from bids_msvol.group.baseline import treatment_start
 from bids_msvol.group.conditions import meets, parse_condition
 from bids_msvol.group.study import FlowStep
 
@@ -63,10 +65,43 @@ def derived(sessions: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     return choose_counts(sessions, plan.activity.lesion_source)[0]
 
 
-def count_flow(persons: pd.DataFrame, sessions: pd.DataFrame, reasons: pd.Series[str]) -> tuple[FlowStep, ...]:
+def without_persons(tables: StudyTables, plan: Plan) -> StudyTables:
+    """Return tables without the people who meet a condition on a column of the participants; only scans meet others."""
+    out = pd.Series(False, index=tables.persons.index)
+    # The age may be known at each session, or of the person only.
+    of_sessions = derived(tables.sessions, plan).dropna(axis="columns", how="all")
+    for text in plan.exclusions.exclude_if:
+        condition = parse_condition(text)
+        if condition.column in tables.persons and condition.column not in of_sessions:
+            out |= condition.holds(tables.persons[condition.column])
+    if not out.any():
+        return tables
+    kept = set(tables.persons.index[~out])
+
+    def of_kept(frame: pd.DataFrame | None) -> pd.DataFrame | None:
+        return None if frame is None else frame[frame["participant_id"].isin(kept)]
+
+    sessions = tables.sessions[tables.sessions["participant_id"].isin(kept)]
+    return replace(
+        tables,
+        persons=tables.persons[~out],
+        sessions=sessions,
+        volumes_mm3=tables.volumes_mm3.loc[tables.volumes_mm3.index.isin(sessions.index)],
+        cord_mm2=tables.cord_mm2.loc[tables.cord_mm2.index.isin(sessions.index)],
+        thickness_mm=tables.thickness_mm.loc[tables.thickness_mm.index.isin(sessions.index)],
+        visits=tables.visits[tables.visits["participant_id"].isin(kept)],
+        relapses=of_kept(tables.relapses),
+        treatments=of_kept(tables.treatments),
+        lesion_files={row: one for row, one in tables.lesion_files.items() if row in sessions.index},
+    )
+
+
+def count_flow(tables: StudyTables, reasons: pd.Series[str]) -> tuple[FlowStep, ...]:
     """Return how many there were, how many were left out for each reason, and how many remain."""
+    persons, sessions = tables.persons, tables.sessions.loc[reasons.index]
     people = sessions["participant_id"]
-    reasons = reasons.where((reasons != "") | sessions["has_scan"], NOT_MEASURED)
+    measured = sessions.index.isin(tables.volumes_mm3.index) | sessions.index.isin(tables.cord_mm2.index)
+    reasons = reasons.where((reasons != "") | measured, NOT_MEASURED)
     steps = [FlowStep("in the tables", len(persons), len(sessions))]
     if len(persons) > people.nunique():
         steps.append(FlowStep("without any session", len(persons) - int(people.nunique()), 0))
@@ -94,10 +129,3 @@ def days_since_steroids(tables: StudyTables) -> pd.Series[float]:
             if len(earlier):
                 since[row] = day - earlier[-1]
     return since
-
-
-def treatment_start(tables: StudyTables) -> pd.Series[float]:
-    """Return the day on which the last treatment of each person started, by ``participant_id``."""
-    if tables.treatments is None:
-        return pd.Series(dtype=float)
-    return tables.treatments.groupby("participant_id")["start_days"].max()

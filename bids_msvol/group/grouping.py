@@ -52,10 +52,10 @@ def make_groups(persons: pd.DataFrame, measured: pd.Index[Any], plan: Groups) ->
 
 
 def find_controls(persons: pd.DataFrame, plan: Groups) -> pd.Series[bool]:
-    """Return who is a healthy control, by any of the columns ``group`` and ``phenotype``."""
+    """Return who is a healthy control, by any of the columns ``group`` and ``phenotype``; capitals do not matter."""
     found = pd.Series(False, index=persons.index)
     for column in ("group", "phenotype"):
-        found |= persons[column].isin(plan.controls)
+        found |= persons[column].map(lambda label: _is_control(label, plan)).astype(bool)
     return found
 
 
@@ -67,6 +67,12 @@ def _choose_column(persons: pd.DataFrame, measured: pd.Index[Any], plan: Groups)
                 remedy=f"Use one of {', '.join(persons.columns)}",
                 subject="groups.by",
             )
+        if not persons[plan.by].notna().any():
+            raise UsageError(
+                f"nobody has a value in the column {plan.by!r} of participants",
+                remedy="Fill it in, or name another column",
+                subject="groups.by",
+            )
         return plan.by
     among = persons.loc[persons.index.isin(measured)] if len(measured) else persons
     for column in CANDIDATES:
@@ -76,11 +82,15 @@ def _choose_column(persons: pd.DataFrame, measured: pd.Index[Any], plan: Groups)
 
 
 def _order(known: list[str], plan: Groups) -> list[str]:
-    for name in (*plan.order, *((plan.reference,) if plan.reference else ())):
-        if name not in known:
+    for name, setting in (*((name, "groups.order") for name in plan.order), (plan.reference, "groups.reference")):
+        if name and name not in known:
             raise UsageError(
-                f"there is no group {name!r}", remedy=f"The groups are {', '.join(known)}", subject="groups.order"
+                f"there is no group {name!r}", remedy=f"The groups are {', '.join(known)}", subject=setting
             )
     ordered = [*plan.order, *(name for name in known if name not in plan.order)]
-    reference = plan.reference or next((name for name in ordered if name in plan.controls), ordered[0])
+    reference = plan.reference or next((name for name in ordered if _is_control(name, plan)), ordered[0])
     return [reference, *(name for name in ordered if name != reference)]
+
+
+def _is_control(label: object, plan: Groups) -> bool:
+    return isinstance(label, str) and label.casefold() in {name.casefold() for name in plan.controls}

@@ -12,9 +12,12 @@ import pandas as pd
 
 from bids_msvol.clinical.course import Relapse
 from bids_msvol.clinical.neda import ImagingActivity, Neda, assess_neda
+from bids_msvol.group.baseline import ADDED
 from bids_msvol.group.study import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from bids_msvol.clinical.events import History
     from bids_msvol.group.plan import Plan
 
@@ -26,18 +29,21 @@ COUNTS = ("new_t2", "enlarging_t2", "gd")
 
 
 def make_intervals(sessions: pd.DataFrame, plan: Plan) -> pd.DataFrame:
-    """Return one row for each two consecutive sessions of known days; see `bids_msvol.group.study.Study`.
+    """Return the intervals of each person, from scan to scan; see `bids_msvol.group.study.Study`.
 
-    Counts of lesions are those at the end or the start of the interval, as the plan says.
+    A session without scan and without lesion counts is a clinical visit and cuts no interval. A scan sooner than a year
+    counts as does not end one, if a later scan still does: its lesions are added to those of that scan. So half-yearly
+    scans make yearly intervals. Counts of lesions are those of the interval's end or start, as the plan says.
     """
-    dated = sessions[sessions["years"] >= 0.0].rename_axis("row").reset_index()
-    same = dated["participant_id"].to_numpy()[1:] == dated["participant_id"].to_numpy()[:-1]
-    start = dated.iloc[:-1][same].reset_index(drop=True)
-    end = dated.iloc[1:][same].reset_index(drop=True)
+    seen = sessions["has_scan"] | (sessions["excluded_because"] != "") | sessions[list(COUNTS)].notna().any(axis=1)
+    chosen = seen if seen.any() else sessions["session_id"] != ADDED
+    scans = sessions[(sessions["years"] >= 0.0) & chosen].rename_axis("row").reset_index()
+    firsts, lasts = _cut(scans["participant_id"].to_numpy(), scans["days"].to_numpy(dtype=float), plan)
+    start, end = scans.iloc[firsts].reset_index(drop=True), scans.iloc[lasts].reset_index(drop=True)
     days = end["days"] - start["days"]
     shortest, longest = plan.intervals.year_days
-    counted = end if plan.activity.lesion_lag == "end" else start
-    intervals = pd.DataFrame(
+    within = {name: _add_up(scans[name].to_numpy(dtype=float), firsts, lasts) for name in COUNTS}
+    return pd.DataFrame(
         {
             "participant_id": start["participant_id"],
             "from_row": start["row"],
@@ -52,12 +58,39 @@ def make_intervals(sessions: pd.DataFrame, plan: Plan) -> pd.DataFrame:
             "is_year": days.between(shortest, longest),
             "edss_from": start["edss"],
             "edss_to": end["edss"],
-            **{name: counted[name] for name in COUNTS},
+            **{name: within[name] if plan.activity.lesion_lag == "end" else start[name] for name in COUNTS},
             # NEDA is about what appeared within the interval, whatever counts are related to the change.
-            **{f"{name}_end": end[name] for name in COUNTS},
+            **{f"{name}_end": within[name] for name in COUNTS},
         }
     )
-    return intervals[intervals["years"] > 0.0].reset_index(drop=True)
+
+
+def _cut(persons: NDArray[np.object_], days: NDArray[np.float64], plan: Plan) -> tuple[list[int], list[int]]:
+    """Return the first and last scan of each interval, by their numbers; scans are by person and day."""
+    shortest, longest = plan.intervals.year_days
+    firsts: list[int] = []
+    lasts: list[int] = []
+    start = 0
+    while start < len(days) - 1:
+        end = start + 1
+        if persons[end] == persons[start]:
+            while (
+                days[end] - days[start] < shortest
+                and end + 1 < len(days)
+                and persons[end + 1] == persons[start]
+                and days[end + 1] - days[start] <= longest
+            ):
+                end += 1
+            if days[end] > days[start]:
+                firsts.append(start)
+                lasts.append(end)
+        start = end
+    return firsts, lasts
+
+
+def _add_up(counts: NDArray[np.float64], firsts: list[int], lasts: list[int]) -> NDArray[np.float64]:
+    """Return the sum of the counts after the first up to the last scan of each interval; NaN if one is missing."""
+    return np.array([counts[first + 1 : last + 1].sum() for first, last in zip(firsts, lasts, strict=True)])
 
 
 def add_neda(

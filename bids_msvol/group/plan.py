@@ -19,6 +19,8 @@ HeadSize = Literal["covariate", "residual", "proportion", "none"]
 """How volumes are compared in heads of different size: the intracranial volume as a covariate, the residual of a
 regression on it, per cent of it, or not at all."""
 
+Baseline = Literal["auto", "treatment", "first_session"]
+
 ChangeSource = Literal["auto", "images", "volumes"]
 """Where change comes from: ``images``, measured from pairs of images; ``volumes``, the difference of two volumes;
 ``auto``, from pairs of images where any table has it, else differences. The two are never mixed."""
@@ -91,6 +93,11 @@ class Intervals:
         How far a scan may be from the end of such a span.
     visit_gap_days
         How far a clinical visit may be from a scan to speak for it.
+    baseline
+        When follow-up begins: at the start of treatment (``treatment``), the first session (``first_session``), or
+        ``auto``: at the start of treatment if at least half of those with one have a session around it.
+    baseline_window_days
+        How long before and after the start of treatment a session is its baseline.
     rebaseline_days
         The first scan that counts is the first one at least so long after the start of treatment; below 0: no such
         rule.
@@ -103,6 +110,8 @@ class Intervals:
     spans_years: tuple[float, ...] = (1.0, 3.0)
     span_tolerance_days: float = 180.0
     visit_gap_days: float = 90.0
+    baseline: Baseline = "auto"
+    baseline_window_days: tuple[float, float] = (365.0, 60.0)
     rebaseline_days: float = -1.0
     change: ChangeSource = "auto"
 

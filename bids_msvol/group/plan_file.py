@@ -19,6 +19,9 @@ from bids_msvol.group.plan import ANALYSES, Plan
 from bids_msvol.group.regions import REGIONS
 from bids_msvol.values import suggest
 
+CORD_LEVELS = (*(f"C{number}" for number in range(1, 8)), "C2-C3", "C1-C7")
+"""Levels of the cord that an analysis may be about."""
+
 _WORDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
 
 
@@ -60,11 +63,20 @@ def check_plan(plan: Plan, source: Path | str) -> Plan:
         ("analyses", ANALYSES, plan.analyses),
         ("regions.atrophy", REGIONS, plan.regions.atrophy),
         ("regions.volumes", REGIONS, plan.regions.volumes),
+        ("regions.cord_levels", CORD_LEVELS, plan.regions.cord_levels),
         ("activity.definition", DEFINITIONS, (plan.activity.definition,)),
     ):
         for name in names:
             hint = suggest(name, known).removesuffix("?") if name not in known else ""
             check(name in known, kind, f"{name!r} is not known", hint[:1].upper() + hint[1:])
+    for kind, names in (
+        ("analyses", plan.analyses),
+        ("groups.order", plan.groups.order),
+        ("intervals.spans_years", plan.intervals.spans_years),
+        *((f"regions.{one.name}", getattr(plan.regions, one.name)) for one in fields(plan.regions)),
+    ):
+        twice = next((name for name in names if names.count(name) > 1), None)
+        check(twice is None, kind, f"{twice!r} is there twice", "Keep one")
     numbers = plan.statistics
     check(0.5 <= numbers.level < 1.0, "statistics.level", f"{numbers.level:g} is no level", "Give one such as 0.95")
     check(numbers.permutations >= 99, "statistics.permutations", "too few to say anything", "Give 999 or more")
@@ -72,6 +84,12 @@ def check_plan(plan: Plan, source: Path | str) -> Plan:
     shortest, longest = plan.intervals.year_days
     check(0 < shortest < longest, "intervals.year_days", "not the shorter before the longer", "Give [270, 460]")
     check(min(plan.intervals.spans_years, default=1.0) > 0, "intervals.spans_years", "not above 0", "Give [1, 3]")
+    for kind, days in (
+        ("exclusions.steroid_washout_days", plan.exclusions.steroid_washout_days),
+        ("intervals.span_tolerance_days", plan.intervals.span_tolerance_days),
+        ("intervals.visit_gap_days", plan.intervals.visit_gap_days),
+    ):
+        check(days >= 0, kind, f"{days:g} is below 0", "Give a number of days, or 0")
     cutoff = plan.activity.bvl_cutoff_pct_per_year
     check(cutoff > 0, "activity.bvl_cutoff_pct_per_year", "is a loss in % per year, above 0", "Give one such as 0.4")
     for text in plan.exclusions.exclude_if:

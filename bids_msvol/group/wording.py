@@ -24,6 +24,17 @@ def say_p(p: float, name: str = "p") -> str:
     return f"{name} = {p:.3f}" if p < 0.0995 else f"{name} = {p:.2f}"
 
 
+def threshold(level: float) -> float:
+    """Return below which p and q values count, for a level of confidence; equal to it they do not.
+
+    Examples
+    --------
+    >>> threshold(0.95)
+    0.05
+    """
+    return round(1.0 - level, 12)
+
+
 def say_number(value: float, digits: int = 3) -> str:
     """Return a number with so many significant digits, without exponent where it can be read without.
 
@@ -60,3 +71,15 @@ def say_list(words: Sequence[str]) -> str:
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def say_some(words: Sequence[str], most: int = 6) -> str:
+    """Return a list as `say_list` does, of a long one only the first and how many more there are.
+
+    Examples
+    --------
+    >>> say_some(["a", "b", "c", "d"], most=2)
+    'a, b and 2 more'
+    """
+    left = len(words) - most
+    return say_list(words) if left < 2 else say_list([*words[:most], f"{left} more"])

@@ -7,7 +7,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Literal
 
 from bids_msvol.bids.tabular import MISSING, Column, format_value
@@ -15,16 +14,23 @@ from bids_msvol.group.regions import region_label
 from bids_msvol.group.results import DATA_SET
 from bids_msvol.group.wording import say_number, say_p
 from bids_msvol.report.group_families import LEVEL, is_p, is_q, number_or_none
+from bids_msvol.report.group_intervals import Interval, find_intervals, is_error
+from bids_msvol.report.group_words import INTERVAL_LABELS, label_of, say_code, say_symbols, say_unit
 from bids_msvol.report.wording import MINUS, NOT_APPLICABLE
 
 NOTE_COLUMNS = ("warning", "assumptions", "family")
 """Columns with sentences, which stand below the table."""
 
-MAX_LEVEL_LETTERS = 32
+MAX_LEVEL_LETTERS = 64
 """A value of a column is shown by its meaning if that is no longer."""
 
-Kind = Literal["plain", "interval", "range", "persons", "spread", "quartiles", "share", "named"]
+Kind = Literal["plain", "interval", "range", "persons", "spread", "quartiles", "share", "share interval", "named"]
 """How the values of a cell are put together."""
+
+_BRACKETS = {
+    "spread": "({})", "persons": "({})", "share": "({} %)", "share interval": "({} %)", "quartiles": "[{}]",
+    "range": "to {}",
+}  # fmt: skip
 
 _JOINED: Sequence[tuple[str, tuple[str, ...], Kind]] = (
     ("n_obs", ("n_sub",), "persons"),
@@ -35,32 +41,9 @@ _JOINED: Sequence[tuple[str, tuple[str, ...], Kind]] = (
 )
 """Columns that take others in, where a table has them all."""
 
-_LABELS: Mapping[str, str] = MappingProxyType(
-    {
-        "roi": "Region", "n_obs": "Obs.", "n_sub": "Persons", "n": "n", "n_excluded": "Left out", "df": "df",
-        "beta": "Slope", "q_bh": "q", "r": "r", "rho": "rho", "z": "z", "t": "t", "f": "F", "r2": "R²",
-        "se": "SE", "data_set": "Data", "hr": "Hazard ratio", "arr": "Relapses a year", "smd": "SMD", "p": "p",
-        "q": "q",
-    }
-)  # fmt: skip
-_WORDS: Mapping[str, str] = MappingProxyType(
-    {
-        "edss": "EDSS", "t2": "T2", "gd": "Gd", "neda": "NEDA", "neda3": "NEDA-3", "neda4": "NEDA-4", "ci": "CI",
-        "auc": "AUC", "icc": "ICC", "etiv": "eTIV", "csa": "CSA", "sd": "SD", "pct": "%", "mm2": "mm²", "mm3": "mm³",
-        "eta2": "η²", "dz": "Δz", "pira": "PIRA", "raw": "RAW", "se": "SE", "arr": "ARR", "ols": "OLS", "hc3": "HC3",
-    }
-)  # fmt: skip
-_UNITS: Mapping[str, str] = MappingProxyType(
-    {
-        "percent": "%",
-        "mm^3": "mm³",
-        "mm^2": "mm²",
-        "year": "years",
-        "mm^2/year": "mm² a year",
-        "percent/year": "% a year",
-    }
-)
-_EDGES = (("lo", "hi"), ("low", "high"), ("lower", "upper"))
+_INTERVAL = "{interval}"
+"""Stands in headings for the words that say the level of confidence."""
+
 _REGION_COLUMN = re.compile(r"(^|_)(roi|region|structure|node)(_|$)")
 
 
@@ -106,8 +89,9 @@ class Shown:
 def merge_columns(columns: Sequence[Column]) -> list[Shown]:
     """Return the columns of the page.
 
-    Intervals, spreads and numbers of persons join their estimates; standard errors beside intervals, and sentences,
-    are left out; the first column names the row, and the set of data follows.
+    An interval joins its estimate, and stands alone where that is not known (`find_intervals`). Spreads and numbers of
+    persons join what they belong to; standard errors beside intervals, and sentences, are left out; the first column
+    names the row, and the set of data follows.
     """
     given = [column for column in columns if not column.name.startswith(NOTE_COLUMNS)]
     if len(given) > 1 and given[0].name == DATA_SET.name:
@@ -119,21 +103,14 @@ def merge_columns(columns: Sequence[Column]) -> list[Shown]:
         if name in by_name and all(other in by_name for other in others):
             leads[name] = Shown(by_name[name], tuple(by_name[other] for other in others), kind)
             taken.update(others)
-    for place, column in enumerate(given):
-        high = _upper_edge(column.name, by_name)
-        if not high:
-            continue
-        estimate = _estimate_of(column.name, given[:place], by_name)
-        taken.add(high)
-        if estimate and estimate not in leads and estimate not in taken:
-            leads[estimate] = Shown(by_name[estimate], (column, by_name[high]), "interval")
-            taken.add(column.name)
-        elif estimate:
-            taken.add(column.name)
+    for interval in find_intervals(given):
+        taken.add(interval.high.name)
+        if interval.owner is not None and _join(interval.owner, (interval.low, interval.high), leads, taken):
+            taken.add(interval.low.name)
         else:
-            leads[column.name] = Shown(column, (by_name[high],), "range")
+            leads[interval.low.name] = Shown(interval.low, (interval.high,), "range", _label_alone(interval))
     if any(one.kind == "interval" for one in leads.values()):
-        taken.update(name for name in by_name if _is_error(name))
+        taken.update(name for name in by_name if is_error(name))
     shown = [leads.get(column.name, Shown(column)) for column in given if column.name not in taken]
     return _without_code(shown)
 
@@ -146,11 +123,12 @@ def header_of(shown: Shown, level: float) -> Header:
         f"{name}: {text}" for name, meaning in levels.items() if (text := meaning.rstrip(".")) != name and text
     )
     meanings = [column.description, f"{said}." if said else ""]
-    label = shown.label or label_of(column.name)
+    label, unit = _label_and_unit(shown.label or label_of(column.name), say_unit(column.unit))
+    interval = f"{100 * level:g} % CI"
     if shown.kind == "interval":
-        label += f" ({100 * level:g} % CI)"
+        label += f" ({interval})"
     elif shown.kind == "range":
-        label = f"{label_of(column.name.rpartition('_')[0])} range"
+        label = label.replace(_INTERVAL, interval)
         meanings.append(shown.others[0].description)
     elif shown.kind == "persons":
         label, meanings = "n (persons)", ["Number of observations, and in brackets of persons."]
@@ -160,7 +138,10 @@ def header_of(shown: Shown, level: float) -> Header:
         label, meanings = "Median [quartiles]", ["Median, and lower and upper quartile in brackets."]
     elif shown.kind == "share":
         label, meanings = "Number (%)", ["Number of persons, and per cent in brackets."]
-    return Header(label, _UNITS.get(column.unit, column.unit), " ".join(meanings), column.kind != "text")
+    elif shown.kind == "share interval":
+        label = f"Number (%; {interval})"
+        meanings = ["Number of persons, and per cent with its confidence interval in brackets."]
+    return Header(label, unit, say_symbols(" ".join(meanings)), column.kind != "text")
 
 
 def cell_of(row: Mapping[str, object], shown: Shown, marked: frozenset[str] = frozenset()) -> Cell:
@@ -168,11 +149,15 @@ def cell_of(row: Mapping[str, object], shown: Shown, marked: frozenset[str] = fr
     column = shown.column
     value = row.get(column.name)
     if column.kind == "text":
-        text = _say_level(format_value(value, column), column)
+        text = format_value(value, column)
         if _REGION_COLUMN.search(column.name):
-            text = region_label(text)
+            text = say_symbols(region_label(text))
+        elif column.name == "unit":
+            text = say_unit(text)
+        else:
+            text = _say_level(text, column)
         units = [format_value(row.get(other.name), other) for other in shown.others]
-        text += "".join(f", {_UNITS.get(unit, unit)}" for unit in units if unit != MISSING)
+        text += "".join(f", {say_unit(unit)}" for unit in units if unit != MISSING)
         return Cell(NOT_APPLICABLE if text == MISSING else text, False)
     number = number_or_none(value)
     if number is None:
@@ -188,21 +173,13 @@ def cell_of(row: Mapping[str, object], shown: Shown, marked: frozenset[str] = fr
         text = minus(str(round(number)))
     else:
         text = f"{number:.1f}".removesuffix(".0") if column.name.startswith("df") else minus(say_number(number))
+    if shown.kind == "share interval" and len(known) == 3:
+        return Cell(f"{text} ({known[0]:.0f} %; {known[1]:.0f} to {known[2]:.0f})", True)
     if not known or shown.kind in ("plain", "interval"):
         return Cell(text, True)
-    words = [minus(f"{other:.0f}" if shown.kind in ("persons", "share") else say_number(other)) for other in known]
-    brackets = {"spread": "({})", "persons": "({})", "share": "({} %)", "quartiles": "[{}]", "range": "to {}"}
-    return Cell(f"{text} {brackets[shown.kind].format(' to '.join(words))}", True)
-
-
-def label_of(name: str) -> str:
-    """Return how a reader calls a column."""
-    if name in _LABELS:
-        return _LABELS[name]
-    if is_p(name) or is_q(name):
-        return f"{name[0]} {' '.join(_WORDS.get(word, word) for word in name.split('_')[1:])}"
-    text = " ".join(_WORDS.get(word, word) for word in name.split("_"))
-    return text if text[:1] == "n" and text[1:2] == " " else text[:1].upper() + text[1:]
+    counted = shown.kind in ("persons", "share", "share interval")
+    words = [minus(f"{other:.0f}" if counted else say_number(other)) for other in known]
+    return Cell(f"{text} {_BRACKETS[shown.kind].format(' to '.join(words))}", True)
 
 
 def show_estimate(value: float, low: float, high: float) -> str:
@@ -228,42 +205,37 @@ def minus(text: str) -> str:
 
 
 def _say_level(value: str, column: Column) -> str:
-    """Return what a short name means, where that is short as well."""
+    """Return what a short name means, where that is short as well; else the name in plain words."""
+    if value in ("yes", "no", MISSING) or column.name == DATA_SET.name:
+        return value
     meaning = column.levels.get(value, "").removesuffix(".")
-    is_code = value not in ("yes", "no") and column.name != DATA_SET.name
-    return meaning if is_code and 0 < len(meaning) <= MAX_LEVEL_LETTERS else value
+    return say_symbols(meaning) if 0 < len(meaning) <= MAX_LEVEL_LETTERS else say_code(value, column.name)
 
 
-def _upper_edge(name: str, by_name: Mapping[str, Column]) -> str:
-    stem, _, last = name.rpartition("_")
-    for low, high in _EDGES:
-        other = f"{stem}_{high}" if stem else high
-        if last == low and other in by_name:
-            return other
-    return ""
+def _join(owner: Column, ends: tuple[Column, Column], leads: dict[str, Shown], taken: set[str]) -> bool:
+    """Put an interval beside its estimate, if that leads a column of its own or is the share of a number."""
+    for name, one in leads.items():
+        if one.kind == "share" and owner in one.others:
+            leads[name] = Shown(one.column, (*one.others, *ends), "share interval")
+            return True
+    if owner.name in leads or owner.name in taken:
+        return False
+    leads[owner.name] = Shown(owner, ends, "interval")
+    return True
 
 
-def _estimate_of(low: str, before: Sequence[Column], by_name: Mapping[str, Column]) -> str:
-    """Return the column that an interval belongs to: by its name, or without one the number before it."""
-    stem = low.rpartition("_")[0].removesuffix("ci").rstrip("_")
-    if stem:
-        if stem in by_name:
-            return stem
-        named = [c.name for c in before if c.name.endswith(f"_{stem}") or c.name.startswith(f"{stem}_")]
-        return next((name for name in reversed(named) if by_name[name].kind != "text" and not _is_edge(name)), "")
-    for column in reversed(before):
-        is_test = is_p(column.name) or is_q(column.name) or column.name.startswith("df")
-        if column.kind == "number" and not is_test and not _is_error(column.name) and not _is_edge(column.name):
-            return column.name
-    return ""
+def _label_and_unit(label: str, unit: str) -> tuple[str, str]:
+    """Return a heading and its unit, which is said once."""
+    if not unit.isalpha() and label.endswith(f" {unit}"):
+        return label.removesuffix(f" {unit}"), unit
+    return label, "" if label.casefold().endswith(unit.casefold()) else unit
 
 
-def _is_edge(name: str) -> bool:
-    return name.rpartition("_")[2] in {edge for edges in _EDGES for edge in edges}
-
-
-def _is_error(name: str) -> bool:
-    return name == "se" or name.endswith("_se") or name.startswith("se_")
+def _label_alone(interval: Interval) -> str:
+    """Return the heading of an interval that stands without an estimate."""
+    if interval.stem in INTERVAL_LABELS:
+        return INTERVAL_LABELS[interval.stem]
+    return f"{label_of(interval.stem)}, {_INTERVAL}" if interval.stem else _INTERVAL
 
 
 def _without_code(shown: list[Shown]) -> list[Shown]:

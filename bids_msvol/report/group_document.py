@@ -8,17 +8,19 @@ import hashlib
 import platform
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from bids_msvol.bids.atomic import write_text
 from bids_msvol.group.figures.drawing import COLORS
 from bids_msvol.group.result import join_sentences
-from bids_msvol.report.citations import find_cited
+from bids_msvol.report.group_checks import MAX_KINDS, group_checks, read_checks
 from bids_msvol.report.group_families import LEVEL, Family, families_of, find_families
 from bids_msvol.report.group_figures import MAX_ALL_SVG_BYTES, PageFigure, place_figure
+from bids_msvol.report.group_references import find_references
 from bids_msvol.report.group_tables import PageTable, place_table
+from bids_msvol.report.group_words import say_codes, say_symbols
 from bids_msvol.report.section import Section, render
 from bids_msvol.report.wording import MINUS
 
@@ -30,12 +32,6 @@ if TYPE_CHECKING:
 
 FOLDER = "group"
 """Folder of the tables and figures, beside the report."""
-
-MAX_CHECKS = 30
-"""Findings on the clinical tables that are shown at once."""
-
-MAX_ALL_CHECKS = 500
-"""Findings on the clinical tables that the page holds."""
 
 _SYMBOLS = "●■▲◆▼✚✖★"
 """The markers of the groups in the figures (`bids_msvol.group.figures.drawing.MARKERS`), as characters."""
@@ -108,8 +104,8 @@ def write_group_report(results: GroupResults, path: Path, *, figures: Path | Non
 
 
 def typeset(sentence: str) -> str:
-    """Return a sentence for the page: with minus signs, and without line ends inside ``p = 0.02`` and ``95 % CI``."""
-    text = _MINUS.sub(MINUS, sentence)
+    """Return a sentence for the page: with signs of units, minus signs, and no line ends inside ``p = 0.02``."""
+    text = _MINUS.sub(MINUS, say_symbols(sentence))
     return _TOGETHER.sub(lambda match: match[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
 
 
@@ -176,7 +172,7 @@ def _summary(results: GroupResults) -> str:
 
 
 def _multiplicity(families: tuple[Family, ...]) -> str:
-    corrected = [family for family in families if family.is_corrected]
+    corrected = [replace(family, name=say_codes(family.name)) for family in families if family.is_corrected]
     return _render(
         "group_multiplicity.html.j2",
         families=families,
@@ -191,12 +187,14 @@ def _multiplicity(families: tuple[Family, ...]) -> str:
 
 
 def _checks(results: GroupResults) -> str:
-    lines = results.clinical_findings
+    checks = tuple(read_checks(results.clinical_findings))
+    serious, notes = group_checks(checks, ("error", "warning")), group_checks(checks, ("note",))
     return _render(
         "group_checks.html.j2",
-        first=lines[:MAX_CHECKS],
-        rest=lines[MAX_CHECKS:MAX_ALL_CHECKS],
-        n_more=max(0, len(lines) - MAX_ALL_CHECKS),
+        serious=serious[:MAX_KINDS],
+        notes=notes[:MAX_KINDS],
+        n_notes=sum(one.count for one in notes),
+        n_more=sum(one.count for one in serious[MAX_KINDS:]),
     )
 
 
@@ -212,7 +210,7 @@ def _paper(results: GroupResults) -> str:
         methods=methods,
         results=text("findings"),
         limits=text("limits"),
-        references=find_cited([methods]),
+        references=find_references(results, [methods]),
         version=results.version,
     )
 

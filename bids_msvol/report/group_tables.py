@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bids_msvol.bids.tabular import MISSING
 from bids_msvol.group.results import DATA_SET
 from bids_msvol.report.group_columns import NOTE_COLUMNS, Cell, Header, Shown, cell_of, header_of, merge_columns
-from bids_msvol.report.group_families import is_p, is_q, number_or_none
+from bids_msvol.report.group_families import is_p, is_q
 
 if TYPE_CHECKING:
     from bids_msvol.group.result import ResultTable
@@ -24,6 +24,9 @@ WHOLE_ROWS = 40
 MAX_COLUMNS = 8
 """Columns shown."""
 
+MAX_CELL_LETTERS = 200
+"""A column with a longer text is in the file only."""
+
 OPEN_ROWS = 16
 """A table of more rows is folded."""
 
@@ -32,6 +35,18 @@ MAX_NAMED = 4
 
 PERSON = "participant_id"
 """A table with this column is not shown: a report is passed on, and must not list people."""
+
+WITHOUT_PERSON = "without sub-"
+"""So begins what the column ``data`` says of an analysis that was repeated without a person."""
+
+_MEASURE = "_measure"
+"""Ends the name of a column that says what the numbers of another are: ``effect_measure`` those of ``effect``."""
+
+_FOUND = ("arr", "difference", "observed")
+"""Numbers that are what was found, also where they have no interval or share one with another."""
+
+_SUMMARIES = ("interval", "spread", "quartiles", "share interval", "range")
+"""Cells of several numbers, which are kept where single numbers are not."""
 
 _ALWAYS = ("p", "q_bh", "n_obs", "n_sub", "n")
 """Columns that are shown however many there are."""
@@ -88,6 +103,16 @@ class PageTable:
     has_small: bool
 
     @property
+    def sentence(self) -> str:
+        """What stands in the place of a table without rows or with one column; empty for all others."""
+        if not self.n_rows:
+            return "It has no rows."
+        if self.rows and len(self.headers) == 1:
+            values = "; ".join(dict.fromkeys(row.cells[0].text for row in self.rows))
+            return f"{self.headers[0].label}: {values}."
+        return "" if self.rows else self.chosen
+
+    @property
     def is_open(self) -> bool:
         """Whether it is short enough to be shown at once."""
         return len(self.rows) <= OPEN_ROWS
@@ -105,11 +130,14 @@ def place_table(result: ResultTable, number: int, *, level: float = 0.95) -> Pag
     level
         Of the confidence intervals.
     """
-    rows, chosen = _choose(result)
+    rows, others, chosen = _choose(result)
     merged = merge_columns(result.table.columns)
-    filled = [one for one in merged if any(not cell_of(row, one).is_missing for row in rows)] or merged[:1]
-    constants = [one for one in filled[1:] if len(result.rows) > 1 and _is_constant(one, result.rows)]
-    kept = _fit([one for one in filled if one not in constants])
+    filled = [one for one in merged if _is_said(one, rows)] or merged[:1]
+    constants = [one for one in filled[1:] if len(result.rows) > 1 and _is_constant(one, others)]
+    varied = [one for one in filled if one not in constants]
+    kept = _fit(varied)
+    lost = {f"{one.name}{_MEASURE}" for one in varied if one not in kept}
+    constants = [one for one in constants if one.name not in lost]
     marked = _marked(kept)
     texts = dict.fromkeys(text for row in rows if (text := _sentence(row, "warning")))
     letters = {text: _letter(order) for order, text in enumerate(texts)}
@@ -133,29 +161,48 @@ def place_table(result: ResultTable, number: int, *, level: float = 0.95) -> Pag
     )
 
 
-def _choose(result: ResultTable) -> tuple[list[Mapping[str, object]], str]:
-    """Return the rows to show, with those of the second set of data below those they belong to, and how chosen."""
+def _is_said(one: Shown, rows: Sequence[Mapping[str, object]]) -> bool:
+    """Say whether a column has any value, and none so long that a cell cannot hold it."""
+    texts = [cell.text for row in rows if not (cell := cell_of(row, one)).is_missing]
+    return bool(texts) and max(map(len, texts)) <= MAX_CELL_LETTERS
+
+
+def _choose(result: ResultTable) -> tuple[list[Mapping[str, object]], list[Mapping[str, object]], str]:
+    """Return the rows to show, those that they were taken from, and how they were chosen.
+
+    The order is that of the table, with those of the second set of data below the rows that they belong to. What was
+    found decides nothing: to show the smallest p values would make chance look like a result.
+    """
     names = [column.name for column in result.table.columns]
     if PERSON in names:
-        return [], "It is about single persons, and in the file only."
-    sets = _side_by_side(result)
-    every = [row for rows in sets for row in rows]
-    if len(every) <= WHOLE_ROWS:
-        return every, ""
-    kind = ""
-    if "primary" in names and any(rows[0].get("primary") == "yes" for rows in sets):
+        return [], [], "It is about single persons, and in the file only."
+    every = _side_by_side(result)
+    sets = candidates = [rows for rows in every if not _is_left_out(rows[0])] or every
+    said = []
+    if len(sets) < len(every):
+        said.append(
+            f"{_count(every) - _count(sets)} rows of analyses repeated without one person are in the file only."
+        )
+    n_rows, kind = _count(sets), ""
+    if n_rows > WHOLE_ROWS and "primary" in names and any(rows[0].get("primary") == "yes" for rows in sets):
         sets = [rows for rows in sets if rows[0].get("primary") == "yes"]
         kind = " of the primary tests"
-    limit = MAX_ROWS // max(map(len, sets), default=1)
-    by = next((name for name in names if is_p(name)), None)
-    if len(sets) > limit and by is not None:
-        p_values = [number_or_none(rows[0].get(by)) for rows in sets]
-        order = sorted(range(len(sets)), key=lambda place: (p_values[place] is None, p_values[place] or 0.0, place))
-        sets, kind = [sets[place] for place in order], f"{kind} with the smallest p"
+    limit = MAX_ROWS // max(map(len, sets), default=1) if _count(sets) > WHOLE_ROWS else len(sets)
     shown = [row for rows in sets[:limit] for row in rows]
-    if kind:
-        return shown, f"Of {len(every)} rows, {len(shown)}{kind} are shown."
-    return shown, f"The first {len(shown)} of {len(every)} rows are shown."
+    if len(sets) > limit:
+        said.insert(0, f"The first {len(shown)}{kind or f' of {n_rows} rows'} are shown, in the order of the file.")
+    elif kind:
+        said.insert(0, f"Of {n_rows} rows, the {len(shown)}{kind} are shown.")
+    return shown, [row for rows in candidates for row in rows], " ".join(said)
+
+
+def _count(sets: Sequence[Sequence[Mapping[str, object]]]) -> int:
+    return sum(map(len, sets))
+
+
+def _is_left_out(row: Mapping[str, object]) -> bool:
+    """Say whether a row repeats an analysis without one person, which is no place for a report that is passed on."""
+    return str(row.get("data") or "").startswith(WITHOUT_PERSON)
 
 
 def _side_by_side(result: ResultTable) -> list[list[Mapping[str, object]]]:
@@ -181,7 +228,11 @@ def _is_constant(one: Shown, rows: Sequence[Mapping[str, object]]) -> bool:
 
 
 def _fit(shown: list[Shown]) -> list[Shown]:
-    """Leave out columns if there are too many: from the end, first numbers that are no estimate, then checks."""
+    """Leave out columns if there are too many: from the end, first numbers that are no estimate, then checks.
+
+    A column that says what a number is goes with the number, so that it cannot be read as the name of another; the
+    number of a lower group goes with that of the upper.
+    """
     counts = (place for place, one in enumerate(shown) if one.name == "n" or one.name.startswith("n_"))
     # What stands before the first count tells the rows apart.
     first = max(1, next(counts, 1))
@@ -189,16 +240,20 @@ def _fit(shown: list[Shown]) -> list[Shown]:
     for spare in (_is_detail, _is_second):
         for one in reversed(shown[first:]):
             if len(kept) > MAX_COLUMNS and one in kept and one.name not in _ALWAYS and spare(one):
-                kept.remove(one)
+                partner = one.name.replace("upper", "lower")
+                kept = [other for other in kept if other.name not in (one.name, partner, f"{one.name}{_MEASURE}")]
     return kept
 
 
 def _is_detail(one: Shown) -> bool:
-    return one.kind == "plain" and one.column.kind != "text" and not is_q(one.name)
+    is_number = one.kind == "plain" and one.column.kind != "text"
+    return (one.kind == "range" and one.name != "ci_lo") or (
+        is_number and not is_q(one.name) and one.name not in _FOUND
+    )
 
 
 def _is_second(one: Shown) -> bool:
-    return one.kind not in ("interval", "spread") and one.column.kind != "text"
+    return one.kind not in _SUMMARIES and one.column.kind != "text" and one.name not in _FOUND
 
 
 def _marked(shown: Sequence[Shown]) -> frozenset[str]:

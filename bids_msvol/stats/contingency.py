@@ -3,13 +3,21 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
+from scipy import optimize, special, stats
 
 from bids_msvol.stats.estimates import CONFIDENCE, check_level
+
+FARTHEST = 25.0
+"""Logarithm of the largest odds ratio that is looked for: no study of people comes near it."""
+
+GRID_POINTS = 2001
+"""Odds ratios tried before the ends of an interval are sought between two of them."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +156,78 @@ def odds_ratio(first: tuple[int, int], second: tuple[int, int], *, level: float 
     half = float(special.ndtri(0.5 + level / 2.0)) * float(np.sqrt((1.0 / cells).sum()))
     value, low, high = (float(np.exp(logarithm + side * half)) for side in (0.0, -1.0, 1.0))
     return OddsRatio(value, low, high, corrected)
+
+
+def exact_odds_ratio(first: tuple[int, int], second: tuple[int, int], *, level: float = CONFIDENCE) -> OddsRatio:
+    """Return the odds in the second group over those in the first, with the interval that belongs to Fisher's test.
+
+    The estimate is the conditional maximum likelihood estimate; the interval holds the odds ratios that Fisher's exact
+    test, two-sided by the sum of all probabilities up to that of the table, does not reject (Fay 2010, Biostatistics
+    11:373-374). So it leaves out 1 whenever that test rejects at the level.
+
+    Parameters
+    ----------
+    first, second
+        Count and number of each group.
+    level
+        Of the confidence interval.
+
+    Raises
+    ------
+    ValueError
+        If a group is empty, or all or none of both groups have it.
+    """
+    check_level(level)
+    if not (first[1] and second[1]):
+        raise ValueError("a group is empty")
+    total = first[0] + second[0]
+    if total in (0, first[1] + second[1]):
+        raise ValueError("everybody has the same value")
+    low, high = max(0, total - first[1]), min(second[1], total)
+    counts = np.arange(low, high + 1, dtype=np.float64)
+    weights = _log_choose(second[1], counts) + _log_choose(first[1], total - counts)
+    seen = second[0] - low
+
+    def p_value(logarithm: float) -> float:
+        """Return the p value of Fisher's test of this odds ratio."""
+        chances = weights + logarithm * counts
+        chances = np.exp(chances - chances.max())
+        # Probabilities that are equal but for rounding count as equal.
+        return float(chances[chances <= chances[seen] * (1.0 + 1e-7)].sum() / chances.sum())
+
+    def mean_count(logarithm: float) -> float:
+        chances = weights + logarithm * counts
+        chances = np.exp(chances - chances.max())
+        return float(chances @ counts / chances.sum())
+
+    edge = 1.0 - level
+    value = 0.0 if second[0] == low else math.inf
+    if low < second[0] < high:
+        value = math.exp(optimize.brentq(lambda one: mean_count(one) - second[0], -FARTHEST, FARTHEST))
+    grid = np.linspace(-FARTHEST, FARTHEST, GRID_POINTS)
+    kept = np.array([p_value(float(one)) >= edge for one in grid])
+    ends = [0.0, math.inf]
+    places = np.flatnonzero(kept)
+    for end, (place, beside, open_end) in enumerate(
+        ((places[0], places[0] - 1, second[0] == low), (places[-1], places[-1] + 1, second[0] == high))
+    ):
+        if not open_end:
+            ends[end] = math.exp(_step(p_value, float(grid[place]), float(grid[beside]), edge))
+    return OddsRatio(value, ends[0], ends[1], False)
+
+
+def _log_choose(number: int, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(
+        special.gammaln(number + 1.0) - special.gammaln(counts + 1.0) - special.gammaln(number - counts + 1.0)
+    )
+
+
+def _step(p_value: Callable[[float], float], inside: float, outside: float, edge: float) -> float:
+    """Return where, between a place inside and one outside of an interval, it ends; p values may jump there."""
+    while abs(outside - inside) > 1e-9:
+        middle = (inside + outside) / 2.0
+        inside, outside = (middle, outside) if p_value(middle) >= edge else (inside, middle)
+    return inside
 
 
 def compare_paired(before: ArrayLike, after: ArrayLike, *, level: float = CONFIDENCE) -> PairedShares:

@@ -15,7 +15,7 @@ from bids_msvol.stats.design import make_design
 Floats = NDArray[np.float64]
 
 FOUND_BELOW = 0.05
-"""False discovery rate at which a connection counts as found in a group."""
+"""False discovery rate below which a connection counts as found in a group."""
 
 LARGEST_R = 1.0 - 1e-12
 """Correlations are cut here, so that Fisher's z stays finite."""
@@ -166,7 +166,7 @@ def find_edges(r: Floats, df: float, rate: float = FOUND_BELOW) -> NDArray[np.bo
     limits = limits / np.sqrt(df + limits**2)
     strength = np.abs(r)
     ordered = -np.sort(-strength, axis=-1)
-    passed = ordered >= limits
+    passed = ordered > limits
     last = edges - 1 - np.argmax(passed[..., ::-1], axis=-1)
     cut = np.where(passed.any(axis=-1), np.take_along_axis(ordered, last[..., None], axis=-1)[..., 0], np.inf)
     return np.asarray(strength >= cut[..., None])
@@ -215,6 +215,7 @@ def compare_pair(
     *,
     permutations: int,
     rng: np.random.Generator,
+    rate: float = FOUND_BELOW,
 ) -> PairTest:
     """Compare the networks of two groups by permutation of persons.
 
@@ -230,6 +231,8 @@ def compare_pair(
         How many are drawn.
     rng
         Where chance comes from.
+    rate
+        False discovery rate below which an edge counts as found.
 
     Raises
     ------
@@ -255,7 +258,7 @@ def compare_pair(
         return _r_of_sums(total - sums, sizes[0], nodes), _r_of_sums(sums, sizes[1], nodes)
 
     def compare(r_first: Floats, r_second: Floats) -> Statistics:
-        return _statistics(r_first, r_second, [size - 2 - covariates for size in sizes], densities, nodes)
+        return _statistics(r_first, r_second, [size - 2 - covariates for size in sizes], densities, nodes, rate)
 
     labels = np.repeat([0.0, 1.0], sizes)
     r_first, r_second = measure(labels[None, :])
@@ -264,8 +267,8 @@ def compare_pair(
         r_first=r_first[0],
         r_second=r_second[0],
         dz=(_fisher(r_second) - _fisher(r_first))[0],
-        found_first=find_edges(r_first[0], sizes[0] - 2 - covariates),
-        found_second=find_edges(r_second[0], sizes[1] - 2 - covariates),
+        found_first=find_edges(r_first[0], sizes[0] - 2 - covariates, rate),
+        found_second=find_edges(r_second[0], sizes[1] - 2 - covariates, rate),
         observed=compare(r_first, r_second),
         null=Statistics(
             **{one.name: np.concatenate([getattr(part, one.name) for part in drawn]) for one in fields(Statistics)}
@@ -366,14 +369,14 @@ def _permuted(labels: Floats, permutations: int, width: int, rng: np.random.Gene
 
 
 def _statistics(
-    r_first: Floats, r_second: Floats, freedom: Sequence[float], densities: Sequence[float], nodes: int
+    r_first: Floats, r_second: Floats, freedom: Sequence[float], densities: Sequence[float], nodes: int, rate: float
 ) -> Statistics:
     dz = np.abs(_fisher(r_second) - _fisher(r_first))
     gain = np.abs(r_second) - np.abs(r_first)
     touches = np.zeros((gain.shape[1], nodes))
     for ends in edge_nodes(nodes):
         touches[np.arange(len(touches)), ends] = 1.0
-    found = [find_edges(r, df) for r, df in zip((r_first, r_second), freedom, strict=True)]
+    found = [find_edges(r, df, rate) for r, df in zip((r_first, r_second), freedom, strict=True)]
     # An edge is in both networks at a density if the worse of its two ranks is among the first so many.
     worse = np.maximum(_ranks(r_first), _ranks(r_second))
     kept = [max(1, round(density * gain.shape[1])) for density in densities]

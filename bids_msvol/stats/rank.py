@@ -81,7 +81,8 @@ class ClusterPermutation:
     n_rows, n_marked, n_persons
         Numbers of rows, of rows marked, and of persons.
     n_exchanged
-        Persons who take part in the permutation: those with as many rows as someone with other marks.
+        Persons who take part in the permutation: those with as many rows as someone with other marks, of the same
+        stratum.
     permutations, seed
         How many were drawn, and from where.
     """
@@ -165,6 +166,7 @@ def permute_persons(
     marked: ArrayLike,
     persons: ArrayLike,
     *,
+    strata: ArrayLike | None = None,
     permutations: int = PERMUTATIONS,
     seed: int = 0,
 ) -> ClusterPermutation:
@@ -178,6 +180,9 @@ def permute_persons(
         (row,) booleans, such as whether the person relapsed in that year. They may differ between rows of a person.
     persons
         (row,) label of the person.
+    strata
+        (row,) label of what persons are exchanged within, such as the treatment: the same in all rows of a person.
+        Values may then differ between strata under the null hypothesis, and marks too. ``None``: all are one.
     permutations
         How many to draw.
     seed
@@ -186,7 +191,8 @@ def permute_persons(
     Raises
     ------
     ValueError
-        If a value is missing, all or no rows are marked, or no two persons with equally many rows have different marks.
+        If a value is missing, all or no rows are marked, a person has rows in two strata, or no two persons with
+        equally many rows (of one stratum) have different marks.
 
     Notes
     -----
@@ -194,8 +200,9 @@ def permute_persons(
     the order of the rows, are then exchanged with those of another person with as many rows, so that the dependence
     within persons stays, of the values and of the marks (whole-block exchange, Winkler et al. 2015, NeuroImage
     123:253-268). Give the rows of every person in the order of time. The statistic is how far the rank sum of the
-    marked rows is from what the exchange makes it on average. The data as they are count as one permutation (Phipson
-    and Smyth 2010, Statistical Applications in Genetics and Molecular Biology 9:39).
+    marked rows is from what the exchange makes it on average; ranks are those among all rows, with strata too. The data
+    as they are count as one permutation (Phipson and Smyth 2010, Statistical Applications in Genetics and Molecular
+    Biology 9:39).
     """
     row_values = check_vector("values", values)
     flags = check_vector("marked", marked, len(row_values))
@@ -207,9 +214,12 @@ def permute_persons(
         raise ValueError("a permutation test needs at least one permutation")
     labels, codes = check_labels("persons", persons, len(row_values))
     ranks = stats.rankdata(row_values) - (len(row_values) + 1) / 2.0
-    blocks = _exchangeable_blocks(ranks, flags, codes)
+    blocks = _exchangeable_blocks(ranks, flags, codes, _strata_of_persons(strata, codes))
     if not blocks:
-        raise ValueError("no two persons with equally many rows have different marks: there is nothing to permute")
+        within = "" if strata is None else " within a stratum"
+        raise ValueError(
+            f"no two persons with equally many rows have different marks{within}: there is nothing to permute"
+        )
     expected = sum(float(block.sum()) / len(block) for block in blocks)
     # Sums in another order differ in the last digits, which must not count as less extreme.
     limit = abs(sum(float(np.trace(block)) for block in blocks) - expected) - 1e-9 * len(ranks) ** 2
@@ -234,16 +244,27 @@ def permute_persons(
     )
 
 
+def _strata_of_persons(strata: ArrayLike | None, codes: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Stratum (person,) by number; all the same without strata."""
+    found = np.zeros(int(codes.max()) + 1, dtype=np.intp)
+    if strata is not None:
+        labels = check_labels("strata", strata, len(codes))[1]
+        found[codes] = labels
+        if (found[codes] != labels).any():
+            raise ValueError("a person has rows in two strata")
+    return found
+
+
 def _exchangeable_blocks(
-    ranks: NDArray[np.float64], flags: NDArray[np.float64], codes: NDArray[np.intp]
+    ranks: NDArray[np.float64], flags: NDArray[np.float64], codes: NDArray[np.intp], strata: NDArray[np.intp]
 ) -> list[NDArray[np.float64]]:
-    """For persons with equally many rows, the rank sum (person, marks of) that each gets with the marks of each."""
+    """For persons alike in rows and stratum, the rank sum (person, marks of) that each gets with the marks of each."""
     order = np.argsort(codes, kind="stable")
     sizes = np.bincount(codes)
     starts = np.cumsum(sizes) - sizes
     blocks = []
-    for size in np.unique(sizes):
-        rows = order[starts[sizes == size][:, None] + np.arange(size)]
+    for size, stratum in np.unique(np.stack([sizes, strata], axis=1), axis=0):
+        rows = order[starts[(sizes == size) & (strata == stratum)][:, None] + np.arange(size)]
         if len(np.unique(flags[rows], axis=0)) > 1:
             blocks.append(ranks[rows] @ flags[rows].T)
     return blocks

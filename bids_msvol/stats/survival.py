@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -58,6 +58,26 @@ class KaplanMeier:
         """Return how many were still followed just before a time."""
         step = int(np.searchsorted(self.times, time, side="left"))
         return int(self.at_risk[step]) if step < len(self.times) else 0
+
+    def until(self, fewest: int) -> KaplanMeier:
+        """Return the curve up to the last time at which at least so many are at risk; it may have no steps.
+
+        ``n`` and ``n_events`` stay those of everybody.
+        """
+        kept = self.at_risk >= fewest
+        times, survival, low, high = self.times[kept], self.survival[kept], self.low[kept], self.high[kept]
+        return replace(
+            self,
+            times=times,
+            at_risk=self.at_risk[kept],
+            events=self.events[kept],
+            survival=survival,
+            low=low,
+            high=high,
+            median=_first_half(times, survival),
+            median_low=_first_half(times, low),
+            median_high=_first_half(times, high),
+        )
 
 
 @dataclass(frozen=True)

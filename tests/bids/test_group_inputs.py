@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from bids_msvol.bids.group_inputs import GroupInput, read_group_input
 from bids_msvol.bids.names import SessionFiles, change_table_path, sessions_table_path
 from bids_msvol.bids.tables import CHANGE, SESSIONS, VOLUMES
 from bids_msvol.bids.tabular import write_table
-from bids_msvol.errors import MSVolError, NothingSelectedError, UsageError
+from bids_msvol.errors import MSVolError, NoInputError, NothingSelectedError, UsageError
 from bids_msvol.structures import ETIV_NAME, STRUCTURES, SUMS
 from tests.engines.stats_samples import VOLUMES as FREESURFER_VOLUMES
 from tests.engines.stats_samples import write_aparc, write_aseg
@@ -175,3 +175,91 @@ def test_bad_clinical_table_is_named(tmp_path: Path) -> None:
     write(tmp_path / "bids" / "participants.tsv", "participant_id age", "sub-01 forty")
     with pytest.raises(MSVolError, match=r"participants.tsv, row 2, column age"):
         read(tmp_path)
+
+
+def test_labels_of_nobody_are_refused(tmp_path: Path) -> None:
+    """One label of several that nobody has stops the run, and so does a session; the message lists what there is."""
+    write(tmp_path / "bids" / "participants.tsv", "participant_id", "sub-01", "sub-02")
+    write(tmp_path / "bids" / "sub-01" / "sub-01_sessions.tsv", "session_id", "ses-M0")
+    with pytest.raises(NothingSelectedError, match=r"sub-03 not found.*sub-01, sub-02"):
+        read(tmp_path, "--participant-label", "01", "03")
+    with pytest.raises(NothingSelectedError, match=r"ses-M9 not found.*ses-M0"):
+        read(tmp_path, "--session-label", "M9")
+    assert len(read(tmp_path, "--session-label", "M0").tables.sessions) == 1
+
+
+def test_a_dataset_without_sessions(tmp_path: Path) -> None:
+    """Columns of sessions in participants.tsv belong to the only scan of each person, however it is called."""
+    out = tmp_path / "out"
+    write_session(out, "01", "A", 7000.0)
+    write_person(out, "01", {"A": {}})
+    for session in ("A", "B"):
+        write_session(out, "02", session, 7000.0)
+    write_person(out, "02", {"A": {}, "B": {}})
+    rows = ("participant_id age edss t2_count", "sub-01 40 3.5 12", "sub-02 41 2 5", "sub-03 42 1 n/a")
+    write(tmp_path / "bids" / "participants.tsv", *rows)
+    tables = read(tmp_path).tables
+    known = tables.sessions.set_index(["participant_id", "session_id"])
+    assert known.loc[("sub-01", "ses-A"), ["edss", "t2_count_clinic"]].tolist() == [3.5, 12.0]
+    assert known.loc["sub-02", "edss"].isna().all()
+    assert known.loc[("sub-03", "n/a"), "edss"] == 1.0
+    assert any("a session of 1 persons is not used: they have several" in note for note in tables.notes)
+
+
+def test_measurements_that_cannot_be(tmp_path: Path) -> None:
+    """Volumes below 0 or infinite and a head of no size are missing, and are counted; a volume of 0 may be."""
+    out = tmp_path / "out"
+    for session, volume in (("1", -7000.0), ("2", 0.0), ("3", 6900.0)):
+        write_session(out, "01", session, volume, {"head-T1w": 0.0 if session == "1" else 70.0})
+    write_person(out, "01", {"1": {"etiv_mm3": 0.0}, "2": {}, "3": {}})
+    path = SessionFiles(out, "01", "3").volumes
+    path.write_text(path.read_text(encoding="utf-8").replace("6900.0", "inf"), encoding="utf-8")
+    tables = read(tmp_path).tables
+    assert tables.volumes_mm3["Left-Thalamus"].to_numpy() == pytest.approx([np.nan, 0.0, np.nan], nan_ok=True)
+    assert tables.cord_mm2["C2-C3"].to_numpy() == pytest.approx([np.nan, 70.0, 70.0], nan_ok=True)
+    assert tables.sessions["etiv_mm3"].to_numpy() == pytest.approx([np.nan, 1.5e6, 1.5e6], nan_ok=True)
+    assert any("4 measurements cannot be" in note for note in tables.notes)
+
+
+@pytest.mark.parametrize(
+    ("keep", "said"), [(lambda text: text[:-1], "cut off"), (lambda text: text.splitlines(True)[0], "no rows")]
+)
+def test_a_table_that_was_cut_off_is_named(tmp_path: Path, keep: Callable[[str], str], said: str) -> None:
+    """Half a table is not used as if it were whole."""
+    out = tmp_path / "out"
+    write_session(out, "01", "01", 7000.0)
+    write_person(out, "01", {"01": {}})
+    path = SessionFiles(out, "01", "01").volumes
+    lines = path.read_text(encoding="utf-8").splitlines(True)
+    path.write_text(keep("".join(lines[:-3])), encoding="utf-8")
+    given = read(tmp_path)
+    assert given.tables.volumes_mm3.empty
+    assert [said in problem for problem in given.problems] == [True]
+
+
+def test_results_without_their_table_of_sessions_are_named(tmp_path: Path) -> None:
+    """A person who was measured does not vanish because one file did; a folder with a log only is nothing."""
+    out = tmp_path / "out"
+    write_session(out, "01", "01", 7000.0)
+    (out / "sub-02" / "log").mkdir(parents=True)
+    write(tmp_path / "bids" / "participants.tsv", "participant_id", "sub-01")
+    problems = read(tmp_path).problems
+    assert len(problems) == 1
+    assert "sub-01_sessions.tsv: does not exist" in problems[0]
+
+
+def test_folders_of_other_programs_without_results(tmp_path: Path) -> None:
+    """A person whose statistics are missing is named, several versions are told, and a wrong folder is an error."""
+    subjects = tmp_path / "fs"
+    for name, version in (("sub-01", "7.4.1"), ("sub-02", "6.0.0")):
+        path = subjects / name / "stats" / "aseg.stats"
+        write_aseg(path, subject=name)
+        path.write_text(path.read_text(encoding="utf-8").replace("7.4.1", version), encoding="utf-8")
+    (subjects / "sub-03" / "stats").mkdir(parents=True)
+    given = read(tmp_path, "-d", f"freesurfer={subjects}")
+    assert [("sub-03 and in it no statistics" in problem) for problem in given.problems] == [True]
+    assert any("different versions" in note for note in given.tables.notes)
+    (tmp_path / "empty").mkdir()
+    for program, what in (("freesurfer", "no volumes"), ("sct", "no table of cord areas")):
+        with pytest.raises(NoInputError, match=what):
+            read(tmp_path, "-d", f"{program}={tmp_path / 'empty'}")

@@ -135,7 +135,9 @@ def test_a_figure_that_cannot_be_drawn_takes_no_table_with_it(
     files = write_group_outputs(tmp_path, replace(results, analyses=(analysis,)))
     assert files.figures == ()
     assert (tmp_path / "table1.tsv").is_file()
-    assert "broken could not be drawn" in caplog.text
+    assert "broken could not be drawn: ZeroDivisionError" in caplog.text
+    assert len(files.crashes) == 1
+    assert "in fail" in files.crashes[0]
 
 
 def test_two_results_of_one_name_are_refused(results: GroupResults, tmp_path: Path) -> None:

@@ -133,7 +133,51 @@ def test_reference_group_is_the_controls() -> None:
     assert study.reference_group() == "Control"
 
 
-def test_the_year_of_an_interval_is_that_of_its_middle() -> None:
-    """Half-yearly scans: two intervals in each year."""
-    study = make_study({"A": 1}, years=(0.0, 0.5, 1.0, 1.5, 2.0, 3.0))
-    assert study.intervals["year"].tolist() == [1, 1, 2, 2, 3]
+def test_half_yearly_scans_make_yearly_intervals() -> None:
+    """A scan too early to end a year adds its lesions to those of the next; the middle says which year it is."""
+    tables = make_tables({"A": 1}, years=(0.0, 0.5, 1.0, 1.5, 2.0, 3.0))
+    tables.sessions["new_t2_clinic"] = [9.0, 1.0, 2.0, np.nan, 4.0, 5.0]
+    intervals = assemble(tables, Plan()).intervals
+    assert intervals["year"].tolist() == [1, 2, 3]
+    assert intervals["is_year"].all()
+    assert intervals["new_t2"].to_numpy() == pytest.approx([3.0, np.nan, 5.0], nan_ok=True)
+
+
+def test_clinical_visits_cut_no_interval() -> None:
+    """A session without scan and without lesion counts leaves the year around it whole."""
+    tables = make_tables({"A": 3}, years=(0.0, 0.5, 1.0))
+    visit = tables.sessions["days"].between(100, 300)
+    tables.sessions.loc[visit, ["new_t2_clinic", "gd_clinic"]] = np.nan
+    kept = tables.volumes_mm3[~visit]
+    intervals = assemble(replace(tables, volumes_mm3=kept, cord_mm2=tables.cord_mm2[~visit]), Plan()).intervals
+    assert intervals["years"].to_numpy() == pytest.approx([1.0] * 3, abs=0.01)
+
+
+def test_follow_up_begins_with_treatment() -> None:
+    """Who was first scanned a year after the start has no baseline scan; without treatments the first scan is it."""
+    tables = make_tables({"A": 4}, years=(0.0, 1.0, 2.0), column="treatment")
+    late = tables.sessions["participant_id"].eq("sub-004") & tables.sessions["days"].eq(0.0)
+    starts = {"participant_id": tables.persons.index, "drug": "A", "start_days": 20.0, "end_days": np.nan}
+    without = replace(tables, sessions=tables.sessions[~late], treatments=pd.DataFrame(starts))
+    study = assemble(without, Plan())
+    assert study.spans(1.0, 180.0)["participant_id"].tolist() == ["sub-001", "sub-002", "sub-003"]
+    own = study.sessions[study.sessions["participant_id"] == "sub-004"]
+    assert own["session_id"].tolist() == ["baseline", "ses-01", "ses-02"]
+    assert own["years"].to_numpy() == pytest.approx([0.0, 0.945, 1.945], abs=0.01)
+    assert own["has_scan"].tolist() == [False, True, True]
+    assert any("1 persons have no session around the start" in note for note in study.notes)
+    assert study.flow[0].scans == 11
+    first = assemble(without, Plan(intervals=Intervals(baseline="first_session")))
+    assert len(first.spans(1.0, 180.0)) == 4
+
+
+def test_conditions_on_people_leave_out_the_person() -> None:
+    """Visits and relapses go with the person; a condition on scans leaves out scans only."""
+    tables = make_tables({"A": 4})
+    tables.persons["site"] = ["X", "X", "Y", "Y"]
+    plan = Plan(exclusions=Exclusions(exclude_if=("site=Y",)))
+    study = assemble(tables, plan, leave_out_flagged=True)
+    assert list(study.persons.index) == ["sub-001", "sub-002"]
+    assert set(study.visits["participant_id"]) == {"sub-001", "sub-002"}
+    assert study.relapses is not None
+    assert set(study.relapses["participant_id"]) <= {"sub-001", "sub-002"}

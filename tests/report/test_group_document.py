@@ -21,7 +21,7 @@ from bids_msvol.bids.tabular import Column, Table
 from bids_msvol.errors import CannotCreateError
 from bids_msvol.group.result import INTERVAL, Analysis, Figure, ResultTable, number, p_column
 from bids_msvol.group.results import GroupResults
-from bids_msvol.report.group_columns import Cell, show_estimate
+from bids_msvol.report.group_columns import show_estimate
 from bids_msvol.report.group_document import typeset, write_group_report
 from bids_msvol.report.group_families import find_families
 from bids_msvol.report.group_figures import MAX_SVG_BYTES, inline_svg, place_figure
@@ -202,7 +202,7 @@ def test_ten_thousand_persons_fit_into_a_mail(tmp_path: Path) -> None:
     html = write(replace(results, clinical_findings=checks), tmp_path)
     assert len(html) < 3_000_000
     assert "data:image/png;base64," in html
-    assert "A further 9500 are in the validation report" in html
+    assert "Warning, 10000 times." in html
 
 
 def test_svg_stands_alone_beside_others() -> None:
@@ -274,17 +274,58 @@ def test_an_estimate_and_its_interval_share_a_cell() -> None:
     assert shown.n_hidden == 1 + 3
 
 
-def test_long_tables_show_the_smallest_p() -> None:
-    shown = place_table(make_results().analyses[2].tables[0], 3)
+def test_long_tables_show_their_first_rows() -> None:
+    """What is shown does not depend on what was found: the order is that of the table, whatever p is."""
+    result = make_results().analyses[2].tables[0]
+    shown = place_table(result, 3)
     assert (len(shown.rows), shown.n_rows) == (30, 55)
-    assert "30 with the smallest p" in shown.chosen
+    assert shown.chosen == "The first 30 of 55 rows are shown, in the order of the file."
     assert not shown.is_open
-    assert shown.rows[0].cells[-1] == Cell("0.002", True, True)
+    changed = ResultTable(result.table, tuple({**row, "p": 1.0 - float(str(row["p"]))} for row in result.rows))
+    first_cells = [[cell.text for cell in row.cells[:2]] for row in shown.rows]
+    assert [[cell.text for cell in row.cells[:2]] for row in place_table(changed, 3).rows] == first_cells
+
+
+def test_primary_tests_stand_for_a_long_table() -> None:
+    columns = (Column("variable", "What."), Column("primary", "Which."), number("estimate", "E."), p_column())
+    rows = [
+        {"variable": f"v{place}", "primary": "yes" if place % 5 == 0 else "no", "estimate": place, "p": 0.5}
+        for place in range(60)
+    ]
+    shown = table_of(columns, *rows)
+    assert shown.chosen == "Of 60 rows, the 12 of the primary tests are shown."
+    assert [row.cells[0].text for row in shown.rows[:2]] == ["v0", "v5"]
+
+
+def test_analyses_without_a_person_are_in_the_file_only() -> None:
+    """Rows that leave out one person do not reach a page that is passed on; their number is said."""
+    columns = (Column("data", "Data."), Column("group", "Group."), number("beta", "Slope."))
+    rows = [{"data": data, "group": "A", "beta": 1.5} for data in ("all", "without sub-01", "without sub-02")]
+    shown = table_of(columns, *rows)
+    assert [row.cells[0].text for row in shown.rows] == ["all"]
+    assert shown.chosen == "2 rows of analyses repeated without one person are in the file only."
+
+
+def test_tables_without_rows_or_with_one_column_are_sentences(tmp_path: Path) -> None:
+    columns = (Column("endpoint", "What was awaited."), number("rate", "Rate."))
+    single = table_of(columns, {"endpoint": "pira", "rate": None}, {"endpoint": "relapse", "rate": None})
+    assert single.sentence == "Endpoint: PIRA; Relapse."
+    assert table_of(columns).sentence == "It has no rows."
+    assert table_of(columns, {"endpoint": "pira", "rate": 1.0}).sentence == ""
+    empty = Analysis("cord_levels", "Cord", "What?", (), (), (), (ResultTable(SLOPES, ()),))
+    page = _Page(write(replace(make_results(), analyses=(empty,)), tmp_path))
+    assert [tag for tag, name in page.attributes("id") if name == "table-1"] == ["p"]
+
+
+def test_long_texts_are_in_the_file_only() -> None:
+    columns = (Column("definition", "Name."), Column("n", "n.", "integer"), Column("description", "In full."))
+    shown = table_of(columns, {"definition": "A", "n": 3, "description": "On the EDSS. " * 30})
+    assert [header.label for header in shown.headers] == ["Definition", "n"]
 
 
 def test_long_tables_without_p_say_that_they_are_cut() -> None:
     shown = table_of((Column("year", "Year.", "integer"),), *({"year": year} for year in range(50)))
-    assert shown.chosen == "The first 30 of 50 rows are shown."
+    assert shown.chosen == "The first 30 of 50 rows are shown, in the order of the file."
 
 
 def test_what_holds_for_all_rows_is_said_once_and_only_then() -> None:
@@ -358,7 +399,9 @@ def test_intervals_find_their_estimates_by_name() -> None:
         "g_ci_hi": 0.9,
     }
     shown = table_of(columns, {**row, "p": 0.02})
-    assert [header.label for header in shown.headers] == ["Node", "Expected", "Null range", "Hedges g (95 % CI)", "p"]
+    assert [header.label for header in shown.headers] == [
+        "Node", "Expected", "Range by chance", "Hedges g (95 % CI)", "p",
+    ]  # fmt: skip
     texts = [cell.text for cell in shown.rows[0].cells]
     assert texts == ["Left Thalamus", "1.00", f"{MINUS}1.00 to 2.00", "0.50 (0.10 to 0.90)", "0.020"]
 
@@ -389,7 +432,7 @@ def test_empty_tables_and_no_analyses_are_said(tmp_path: Path) -> None:
     results = make_results()
     html = write(replace(results, analyses=(empty,)), tmp_path)
     assert "Nothing could be tested" in html
-    assert "No rows." in html
+    assert "It has no rows." in html
     html = write(replace(results, analyses=(), groups={}, flow=(), notes=(), clinical_findings=()), tmp_path)
     assert "No analysis could be done." in html
     assert "Nothing was noticed in the clinical tables." in html

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bids_msvol.stats.contingency import check_independence, compare_paired, odds_ratio
+from bids_msvol.stats.contingency import check_independence, compare_paired, exact_odds_ratio, odds_ratio
 
 
 def test_chi_square_is_that_of_scipy() -> None:
@@ -60,3 +60,24 @@ def test_nobody_changed() -> None:
     assert (found.p, found.difference) == (1.0, 0.0)
     with pytest.raises(ValueError, match="nobody"):
         compare_paired([], [])
+
+
+def test_exact_odds_ratio_agrees_with_the_test_of_fisher() -> None:
+    """The interval leaves out 1 just where the test rejects; the estimate is scipy's; empty cells are open ends."""
+    rng = np.random.default_rng(4)
+    rejected = 0
+    for _ in range(60):
+        one, other = (int(size) for size in rng.integers(5, 30, 2))
+        count, second = int(rng.integers(1, one)), int(rng.integers(0, other + 1))
+        found = exact_odds_ratio((count, one), (second, other))
+        table = np.array([[second, other - second], [count, one - count]])
+        rejects = stats.fisher_exact(table).pvalue < 0.05
+        rejected += int(rejects)
+        assert rejects == (not found.low <= 1.0 <= found.high)
+        assert found.value == pytest.approx(stats.contingency.odds_ratio(table).statistic, rel=1e-5)
+    assert 5 < rejected < 55
+    none = exact_odds_ratio((5, 10), (0, 20))
+    assert (none.value, none.low) == (0.0, 0.0)
+    assert none.high < 1.0
+    with pytest.raises(ValueError, match="same value"):
+        exact_odds_ratio((3, 3), (4, 4))

@@ -136,6 +136,43 @@ def test_permutation_finds_what_is_there() -> None:
     assert found.p >= 1 / 10_001
 
 
+def test_permutation_within_strata_by_enumeration() -> None:
+    """Three persons in each of two strata: the 36 exchanges within strata, counted by hand, give the p value."""
+    persons = np.repeat(np.arange(6), 2)
+    strata = np.repeat(["treated", "untreated"], 6)
+    values = np.array([1.0, 2.0, 5.0, 3.5, 4.0, 0.5, 12.0, 7.0, 9.0, 8.0, 11.0, 10.0])
+    marked = np.array([0, 0, 1, 0, 0, 0, 1, 0, 1, 1, 0, 1], dtype=bool)
+    ranks, marks = stats.rankdata(values).reshape(6, 2), marked.reshape(6, 2)
+    orders = [(*one, *(3 + np.array(two))) for one in permutations(range(3)) for two in permutations(range(3))]
+    sums = np.array([np.sum(ranks * marks[list(order)]) for order in orders])
+    share = np.mean(np.abs(sums - sums.mean()) >= abs(sums[0] - sums.mean()) - 1e-9)
+    found = permute_persons(values, marked, persons, strata=strata, permutations=20_000)
+    assert found.p == pytest.approx(share, abs=0.01)
+    assert found.n_exchanged == 6
+    assert abs(found.p - permute_persons(values, marked, persons, permutations=20_000).p) > 0.05
+
+
+def test_one_stratum_is_as_none() -> None:
+    rng = np.random.default_rng(11)
+    values, marked, persons = rng.normal(size=40), rng.random(40) < 0.5, np.repeat(np.arange(20), 2)
+    plain = permute_persons(values, marked, persons, permutations=300)
+    assert permute_persons(values, marked, persons, strata=["x"] * 40, permutations=300) == plain
+
+
+def test_groups_that_differ_in_marks_and_values_do_not_mislead_within_strata() -> None:
+    """Active groups that lose more for another reason: the test within groups holds its level, that across does not."""
+    rng = np.random.default_rng(4)
+    persons, strata = np.repeat(np.arange(40), 3), np.repeat([0, 1], 60)
+    misled = held = 0
+    for seed in range(60):
+        values = rng.normal(size=40)[persons] - 1.5 * strata + rng.normal(size=120)
+        marked = rng.random(120) < np.where(strata, 0.5, 0.15)
+        misled += permute_persons(values, marked, persons, permutations=199, seed=seed).p < 0.05
+        held += permute_persons(values, marked, persons, strata=strata, permutations=199, seed=seed).p < 0.05
+    assert misled > 15
+    assert held <= 8
+
+
 def test_order_of_persons_does_not_matter_within_ties_of_size() -> None:
     """Rows of persons may be mixed up, as long as each person's keep their order."""
     persons = np.array([0, 1, 0, 2, 1, 2, 3, 3])
@@ -149,6 +186,10 @@ def test_order_of_persons_does_not_matter_within_ties_of_size() -> None:
 def test_nothing_to_permute() -> None:
     with pytest.raises(ValueError, match="there is nothing to permute"):
         permute_persons([1.0, 2.0, 3.0], [True, False, False], [0, 0, 1])
+    with pytest.raises(ValueError, match="within a stratum: there is nothing to permute"):
+        permute_persons([1.0, 2.0, 3.0], [True, False, False], [0, 1, 2], strata=["a", "b", "b"])
+    with pytest.raises(ValueError, match="a person has rows in two strata"):
+        permute_persons([1.0, 2.0, 3.0], [True, False, False], [0, 0, 1], strata=["a", "b", "b"])
     with pytest.raises(ValueError, match="all rows are marked, or none is"):
         permute_persons([1.0, 2.0], [True, True], [0, 1])
     with pytest.raises(ValueError, match="something other than true and false"):

@@ -46,6 +46,18 @@ def test_kaplan_meier_by_hand() -> None:
     assert tied.survival[0] == pytest.approx(2 / 3)
 
 
+def test_a_curve_ends_where_too_few_are_at_risk() -> None:
+    """Ten persons, one event a day: with at least 5 at risk it ends at day 6 and has a median; with 7, it has none."""
+    curve = kaplan_meier(range(1, 11), [1] * 10)
+    ended = curve.until(5)
+    assert (ended.times[-1], ended.at_risk[-1], ended.n, ended.n_events) == (6.0, 5, 10, 10)
+    assert ended.survival[-1] == pytest.approx(0.4)
+    assert ended.median == curve.median
+    assert math.isnan(ended.at(6.5)[0])
+    assert math.isnan(curve.until(7).median)
+    assert len(curve.until(11).times) == 0
+
+
 def test_half_for_a_while_has_its_median_in_the_middle() -> None:
     """As R does: the share is one half from 2 to 3."""
     assert kaplan_meier([1, 2, 3, 4], [1, 1, 1, 1]).median == 2.5

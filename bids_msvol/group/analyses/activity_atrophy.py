@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,9 +12,22 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bids_msvol.bids.tabular import Column, Table
-from bids_msvol.group.analyses.pooled_ranks import pooled_cells
-from bids_msvol.group.analyses.rates import check_normal, say_some
+from bids_msvol.group.analyses.activity_atrophy_persons import MOST_PERMUTED, person_level_cells
+from bids_msvol.group.analyses.activity_atrophy_ranks import pooled_cells
+from bids_msvol.group.cells import (
+    as_count,
+    as_float,
+    has_number,
+    interval_of,
+    say_cell,
+    say_chance,
+    say_chances,
+    say_region,
+)
+from bids_msvol.group.checks import join_notes
 from bids_msvol.group.figures.rates import RegionBars, draw_activity
+from bids_msvol.group.grouping import EVERYBODY
+from bids_msvol.group.people import Patients, find_patients, is_among, is_control, with_everybody
 from bids_msvol.group.regions import REGIONS, region_label
 from bids_msvol.group.result import (
     COUNTS,
@@ -33,11 +45,7 @@ from bids_msvol.group.result import (
     p_column,
     with_q,
 )
-from bids_msvol.group.wording import say_count, say_interval, say_number, say_p
-from bids_msvol.stats.design import INTERCEPT
-from bids_msvol.stats.mixed_model import fit_mixed
-from bids_msvol.stats.rank import permute_persons
-from bids_msvol.stats.regression import fit_ols
+from bids_msvol.group.wording import say_count, say_list, say_some
 
 if TYPE_CHECKING:
     from bids_msvol.group.plan import Plan
@@ -48,13 +56,6 @@ TITLE = "Atrophy and disease activity"
 
 LEAST_PER_SIDE = 5
 """Intervals with and without activity that a group must have; with fewer a rank test can hardly reject."""
-
-MOST_PERMUTED = 500
-"""Persons up to whom they are permuted. With more, the mixed model, which then no longer leans on normal errors, is the
-person-level test: memory and time of the permutation grow with their square."""
-
-_ACTIVE = "active"
-"""Name of the column of the model that marks intervals with activity."""
 
 _COLUMNS = (
     REGION,
@@ -127,9 +128,10 @@ _QUESTIONS = (
 
 def analyse(study: Study, plan: Plan) -> Analysis:
     """Compare annual change between years with and without activity; see `bids_msvol.group.result.Analysis`."""
-    years = study.intervals[study.intervals["is_year"]].reset_index(drop=True)
+    patients = find_patients(study)
+    years = _years_of_patients(study, patients)
     if years.empty:
-        raise CannotAnalyseError("no person has two scans about a year apart")
+        raise CannotAnalyseError("no patient has two scans about a year apart")
     regions = [name for name in plan.regions.atrophy if name in study.volumes_mm3]
     change = study.change(years["from_row"].tolist(), years["to_row"].tolist(), regions, "pct")
     if plan.intervals.per_year:
@@ -139,11 +141,10 @@ def analyse(study: Study, plan: Plan) -> Analysis:
     marks = (_not(years["neda3"]), _more_than_none(years["relapses"]))
     if not any((mark == 1.0).any() and (mark == 0.0).any() for mark in marks):
         raise CannotAnalyseError("neither NEDA-3 nor relapses are known to differ between years")
-    who = study.of_person(years[["participant_id"]], "group")
     tables, figures, findings = [], [], []
     for question, mark, table in zip(_QUESTIONS, marks, TABLES, strict=True):
-        rows = _compare(question, change, mark, who, study, plan)
-        tables.append(ResultTable(table, rows, _sidecar(question, plan)))
+        rows = _compare(question, change, mark, years["participant_id"], patients, plan)
+        tables.append(ResultTable(table, rows, _sidecar(question, patients, plan)))
         findings += _findings(question, rows, plan)
         figures.append(_panel(question, change, mark, rows))
     shown = [panel for panel in figures if panel]
@@ -151,12 +152,22 @@ def analyse(study: Study, plan: Plan) -> Analysis:
         name=NAME,
         title=TITLE,
         question="Is more brain volume lost in years with disease activity than in years without?",
-        methods=_methods(study, plan),
+        methods=_methods(study, patients, plan),
         findings=tuple(findings),
-        limits=_limits(years, marks),
+        limits=_limits(study, patients, years, marks),
         tables=tuple(tables),
         figures=(_figure(shown),) if shown else (),
     )
+
+
+def _years_of_patients(study: Study, patients: Patients) -> pd.DataFrame:
+    """Return the intervals of about a year of patients; where there are groups, of those whose group is known."""
+    years = study.intervals[study.intervals["is_year"]]
+    # Healthy controls cannot relapse: their years are no years without activity.
+    takes_part = ~is_control(study)
+    if len(patients.groups) > 1:
+        takes_part &= patients.group.notna()
+    return years[takes_part.loc[years["participant_id"]].to_numpy()].reset_index(drop=True)
 
 
 def _not(values: pd.Series[bool]) -> NDArray[np.float64]:
@@ -169,17 +180,20 @@ def _more_than_none(counts: pd.Series[float]) -> NDArray[np.float64]:
 
 
 def _compare(
-    question: _Question, change: pd.DataFrame, mark: NDArray[np.float64], who: pd.DataFrame, study: Study, plan: Plan
+    question: _Question,
+    change: pd.DataFrame,
+    mark: NDArray[np.float64],
+    who: pd.Series[str],
+    patients: Patients,
+    plan: Plan,
 ) -> tuple[dict[str, object], ...]:
-    persons, groups = who["participant_id"].to_numpy(dtype=str), who["group"].to_numpy(dtype=object)
-    chosen = {"all": np.ones(len(mark), dtype=bool)}
-    if len(study.groups()) > 1:
-        chosen |= {group: groups == group for group in study.groups()}
+    persons = who.to_numpy(dtype=str)
+    groups = patients.of(who) if len(patients.groups) > 1 else np.full(len(who), EVERYBODY, dtype=object)
     rows = []
-    for group, inside in chosen.items():
+    for group in with_everybody(patients.groups):
         for region in change:
             values = change[region].to_numpy(dtype=float)
-            measured = inside & np.isfinite(values)
+            measured = is_among(groups, group) & np.isfinite(values)
             use = measured & np.isfinite(mark)
             row: dict[str, object] = {
                 "roi": region,
@@ -187,13 +201,18 @@ def _compare(
                 "n_unknown": int(np.count_nonzero(measured & ~use)),
                 "family": f"{question.name}, {group}, all regions",
             }
-            least = 2 if group == "all" else LEAST_PER_SIDE
-            rows.append(row | _test(values[use], mark[use] == 1.0, persons[use], least, plan))
+            least = 2 if group == EVERYBODY else LEAST_PER_SIDE
+            rows.append(row | _test(values[use], mark[use] == 1.0, persons[use], groups[use], least, plan))
     return with_q(with_q(rows, "p_mw", "q_mw"))
 
 
 def _test(
-    values: NDArray[np.float64], active: NDArray[np.bool_], persons: NDArray[np.str_], least: int, plan: Plan
+    values: NDArray[np.float64],
+    active: NDArray[np.bool_],
+    persons: NDArray[np.str_],
+    groups: NDArray[np.object_],
+    least: int,
+    plan: Plan,
 ) -> dict[str, object]:
     sides = {"quiet": ~active, "active": active}
     codes = pd.factorize(persons)[0]
@@ -212,61 +231,23 @@ def _test(
     warnings = [f"only {fewest} intervals on one side"] if fewest < LEAST_PER_SIDE else []
     if _different(codes[active]) < LEAST_PER_SIDE:
         warnings.append(f"activity in {say_count(_different(codes[active]), 'person')} only")
-    row |= _person_level(values, active, persons, _different(codes), plan, warnings)
-    return row | {"warning": "; ".join(warnings)}
+    cells, notes = person_level_cells(values, active, persons, groups, plan)
+    return row | cells | {"warning": join_notes(*warnings, *notes)}
 
 
 def _different(codes: NDArray[np.intp]) -> int:
     return int(np.count_nonzero(np.bincount(codes))) if len(codes) else 0
 
 
-def _person_level(
-    values: NDArray[np.float64],
-    active: NDArray[np.bool_],
-    persons: NDArray[np.str_],
-    count: int,
-    plan: Plan,
-    warnings: list[str],
-) -> dict[str, object]:
-    """Compare with persons as the units: a permutation of persons, and a model with an intercept for each."""
-    row: dict[str, object] = {}
-    columns = {INTERCEPT: np.ones(len(values)), _ACTIVE: active.astype(float)}
-    level = plan.statistics.level
-    try:
-        if count == len(persons):
-            plain = fit_ols(values, columns, level=level)
-            estimate, residuals = plain.contrast({_ACTIVE: 1.0}), plain.residuals
-            warnings.append("one interval a person: least squares in place of the mixed model")
-        else:
-            mixed = fit_mixed(values, columns, persons, level=level)
-            estimate, residuals = mixed.contrast({_ACTIVE: 1.0}), mixed.residuals
-            row |= {"icc": mixed.icc, "singular": "yes" if mixed.singular else "no"}
-        row |= {
-            "difference": estimate.value,
-            "se": estimate.se,
-            "ci_lo": estimate.low,
-            "ci_hi": estimate.high,
-            "df": estimate.df,
-            "p_mixed": estimate.p,
-            "assumptions": f"residuals of the model: {check_normal(residuals)}",
-        }
-    except ValueError as error:
-        warnings.append(f"no person-level model: {error}")
-    if count <= MOST_PERMUTED:
-        try:
-            drawn = plan.statistics.permutations
-            found = permute_persons(values, active, persons, permutations=drawn, seed=plan.statistics.seed)
-        except ValueError as error:
-            warnings.append(f"no permutation: {error}")
-        else:
-            if found.n_exchanged < found.n_persons:
-                warnings.append(f"{found.n_persons - found.n_exchanged} persons cannot be exchanged")
-            return row | {"p": found.p, "test": "permutation of persons", "n_exchanged": found.n_exchanged}
-    return row | {"p": row.get("p_mixed"), "test": "mixed model" if "icc" in row else "least squares"}
-
-
-def _methods(study: Study, plan: Plan) -> tuple[str, ...]:
+def _methods(study: Study, patients: Patients, plan: Plan) -> tuple[str, ...]:
     low, high = plan.intervals.year_days
+    several = len(patients.groups) > 1
+    partner = "another of the same group with as many years" if several else "another with as many years"
+    fixed = f" and {study.group_name} as a fixed effect" if several else ""
+    held = (
+        f" Groups may differ in activity and in atrophy: with all together, {study.group_name} is therefore held "
+        f"constant ({say_list(patients.groups)})."
+    ) * several
     unit = "per cent a year" if plan.intervals.per_year else "per cent over the interval"
     return (
         f"Intervals of {low:g} to {high:g} days between consecutive scans counted as patient-years; change of each "
@@ -275,39 +256,39 @@ def _methods(study: Study, plan: Plan) -> tuple[str, ...]:
         "known were left out.",
         "Primary is the test with persons as units: years of one person are alike, and pooling them as if they were "
         "independent can raise the type-I error of the rank test (to 8 % in simulations of 52 persons). "
-        f"All marks of a person were exchanged with those of another ({plan.statistics.permutations} permutations of "
+        f"All marks of a person were exchanged with those of {partner} ({plan.statistics.permutations} permutations of "
         f"persons, statistic: rank sum; with more than {MOST_PERMUTED} persons, the mixed model instead). The "
-        "difference and its interval are from a linear mixed model with a random intercept of the person (REML, "
-        "Satterthwaite).",
+        f"difference and its interval are from a linear mixed model with a random intercept of the person{fixed} "
+        f"(REML, Satterthwaite).{held}",
         "Beside it stands the Mann-Whitney test of pooled intervals, as in earlier work, with the Hodges-Lehmann "
-        "shift. P values were corrected over regions within each question and group (Benjamini-Hochberg).",
+        f"shift{', groups taken together' if several else ''}. P values were corrected over regions within each "
+        "question and group (Benjamini-Hochberg).",
     )
 
 
 def _findings(question: _Question, rows: tuple[dict[str, object], ...], plan: Plan) -> list[str]:
-    tested = [row for row in rows if row["group"] == "all" and isinstance(row.get("p"), float)]
+    tested = [row for row in rows if row["group"] == EVERYBODY and has_number(row)]
     if not tested:
         return [f"Years {question.active} could not be compared with years {question.quiet}."]
-    first = min(tested, key=lambda row: _float(row, "p"))
-    held = [region_label(str(row["roi"])).lower() for row in tested if _float(row, "q_bh") < 0.05]
+    first = min(tested, key=lambda row: as_float(row, "p"))
+    held = [say_region(row) for row in tested if as_float(row, "q_bh") < 0.05]
     after = (
         f"After correction over {len(tested)} regions, {say_some(held)} {'stand' if len(held) > 1 else 'stands'} "
         "(q < 0.05)."
         if held
-        else f"After correction over {len(tested)} regions none stands (least {say_p(_float(first, 'q_bh'), 'q')}); "
+        else f"After correction over {len(tested)} regions none stands (least {say_chance(first, 'q_bh', 'q')}); "
         "uncorrected p values are exploratory."
     )
     sentences = [
-        f"Years {question.active} (n = {first['n_active']}, {say_count(int(_float(first, 'n_sub_active')), 'person')}) "
+        f"Years {question.active} (n = {first['n_active']}, {say_count(as_count(first, 'n_sub_active'), 'person')}) "
         f"against years {question.quiet} (n = {first['n_quiet']}, "
-        f"{say_count(int(_float(first, 'n_sub_quiet')), 'person')}): the clearest difference was in "
-        f"{region_label(str(first['roi'])).lower()}, {say_number(_float(first, 'difference'))} % a year "
-        f"({say_interval(_float(first, 'ci_lo'), _float(first, 'ci_hi'), plan.statistics.level)}; {first['test']}, "
-        f"{say_p(_float(first, 'p'))}, {say_p(_float(first, 'q_bh'), 'q')}). {after}"
+        f"{say_count(as_count(first, 'n_sub_quiet'), 'person')}): the clearest difference was in {say_region(first)}, "
+        f"{say_cell(first, 'difference')} % a year ({interval_of(first, plan.statistics.level)}; {first['test']}, "
+        f"{say_chances(first)}). {after}"
     ]
-    pooled = [row for row in tested if _float(row, "p_mw") < 0.05 <= _float(row, "p")]
+    pooled = [row for row in tested if as_float(row, "p_mw") < 0.05 <= as_float(row, "p")]
     if pooled:
-        named = say_some([f"{region_label(str(row['roi'])).lower()} ({say_p(_float(row, 'p_mw'))})" for row in pooled])
+        named = say_some([f"{say_region(row)} ({say_chance(row, 'p_mw')})" for row in pooled])
         sentences.append(
             f"Pooled as if they were independent, years {question.active} and {question.quiet} also differ in {named} "
             "(Mann-Whitney, exploratory); with persons as units they do not."
@@ -315,29 +296,33 @@ def _findings(question: _Question, rows: tuple[dict[str, object], ...], plan: Pl
     return sentences
 
 
-def _float(row: Mapping[str, object], name: str) -> float:
-    value = row.get(name)
-    return float(value) if isinstance(value, float | int) else float("nan")
-
-
-def _limits(years: pd.DataFrame, marks: tuple[NDArray[np.float64], ...]) -> tuple[str, ...]:
+def _limits(
+    study: Study, patients: Patients, years: pd.DataFrame, marks: tuple[NDArray[np.float64], ...]
+) -> tuple[str, ...]:
+    controls = int(is_control(study).sum())
+    unknown_group = int((patients.group.isna() & ~is_control(study)).sum()) if len(patients.groups) > 1 else 0
     unknown = [int(np.isnan(mark).sum()) for mark in marks]
     counted = (
-        f"Of {say_count(len(years), 'patient-year')} NEDA-3 is not known in {unknown[0]} and relapses in {unknown[1]}; "
-        "these were left out.",
+        f"Of {say_count(len(years), 'patient-year')}, NEDA-3 is not known in {unknown[0]} and relapses in "
+        f"{unknown[1]}; these were left out.",
     )
     return (
         *(counted if any(unknown) else ()),
+        *(f"{say_count(controls, 'healthy control')} took no part: they have no relapses.",) * bool(controls),
+        *(f"{say_count(unknown_group, 'person')} of unknown group took no part.",) * bool(unknown_group),
         "Activity was not assigned at random: years and persons with activity may differ in age, treatment and disease "
         "duration, and inflammation that resolves makes volumes fall without loss of tissue.",
     )
 
 
-def _sidecar(question: _Question, plan: Plan) -> dict[str, object]:
+def _sidecar(question: _Question, patients: Patients, plan: Plan) -> dict[str, object]:
+    several = len(patients.groups) > 1
     return {
         "Compared": f"patient-years {question.active} (active) with those {question.quiet} (quiet)",
-        "PrimaryTest": f"permutation of persons (whole-block exchange) up to {MOST_PERMUTED} persons, else mixed model",
-        "PersonLevelModel": "change ~ active + (1 | participant_id), REML, Satterthwaite degrees of freedom",
+        "PrimaryTest": f"permutation of persons (whole-block exchange{', within groups' if several else ''}) up to "
+        f"{MOST_PERMUTED} persons, else mixed model",
+        "PersonLevelModel": f"change ~ active{' + group' if several else ''} + (1 | participant_id), REML, "
+        f"Satterthwaite degrees of freedom{'; without group in the rows of one group' if several else ''}",
         "PooledTest": "Mann-Whitney U, exact without ties below 50 intervals a side, else normal approximation with "
         "continuity correction",
         "Permutations": plan.statistics.permutations,
@@ -351,13 +336,13 @@ def _panel(
 ) -> tuple[_Question, tuple[RegionBars, ...]] | None:
     bars = []
     for row in rows:
-        if row["group"] != "all" or not (row["n_active"] and row["n_quiet"]):
+        if row["group"] != EVERYBODY or not (row["n_active"] and row["n_quiet"]):
             continue
         region = str(row["roi"])
         values = change[region].to_numpy(dtype=float)
         sides = [values[(mark == side) & np.isfinite(values)] for side in (0.0, 1.0)]
         fluid = region in REGIONS and REGIONS[region].is_fluid
-        bars.append(RegionBars(region_label(region), fluid, sides[0], sides[1], _float(row, "p")))
+        bars.append(RegionBars(region_label(region), fluid, sides[0], sides[1], as_float(row, "p")))
     return (question, tuple(bars)) if bars else None
 
 

@@ -10,16 +10,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bids_msvol.bids.tabular import Column, Table
-from bids_msvol.group.analyses.baseline_tests import ALL_GROUPS, Cells, compare_all, compare_pair
-from bids_msvol.group.analyses.baseline_variables import Baseline, Variable, take_baseline
+from bids_msvol.group.analyses.baseline_comparison import (
+    ALL_GROUPS,
+    Cells,
+    compare_all,
+    compare_pair,
+    leave_untested,
+)
+from bids_msvol.group.analyses.baseline_missing import MISSING_DATA, count_missing
+from bids_msvol.group.analyses.baseline_variables import (
+    LABELS_OF_GROUPS,
+    OF_DISEASE,
+    Baseline,
+    Variable,
+    take_baseline,
+)
 from bids_msvol.group.analyses.baseline_words import (
     IMBALANCE,
     say_findings,
     say_limits,
     say_methods,
 )
-from bids_msvol.group.analyses.missing_data import MISSING_DATA, count_missing
-from bids_msvol.group.analyses.number_cells import as_float, is_finite
+from bids_msvol.group.cells import as_count, as_float, has_number
 from bids_msvol.group.figures.balance import Difference, draw_balance
 from bids_msvol.group.result import (
     COUNTS,
@@ -47,6 +59,11 @@ if TYPE_CHECKING:
 NAME = "baseline_groups"
 TITLE = "The groups at the first session"
 EVERYBODY = "all"
+
+PRIMARY_LEVELS = {
+    "yes": "Chosen before the data were seen; its p value has a q value with those of all other primary tests.",
+    "no": "For comparison with older papers, which chose otherwise.",
+}
 
 VARIABLE = (
     Column("variable", "Variable."),
@@ -88,7 +105,7 @@ TABLE1_TESTS = Table(
         Column("group", "Group that is compared; n/a for all together."),
         Column("reference", "With whom."),
         Column("test", "Statistical test, two-sided."),
-        Column("primary", "Whether it is the test chosen for this kind of variable.", levels={"yes": "", "no": ""}),
+        Column("primary", "Whether it is the test chosen for this kind of variable.", levels=PRIMARY_LEVELS),
         *COUNTS,
         Column("n_reference", "Persons in the reference group.", "integer"),
         Column("n_group", "Persons in the other.", "integer"),
@@ -109,6 +126,8 @@ TABLE1_TESTS = Table(
         number("effect_hi", "Upper end."),
         number("auc", "Chance that somebody of the group has a higher value than somebody of the reference."),
         number("smd", "Difference in units of the root mean square of the two standard deviations."),
+        number("smd_lo", "Lower end of its confidence interval."),
+        number("smd_hi", "Upper end."),
         *NOTES,
     ),
 )
@@ -133,7 +152,7 @@ def analyse(study: Study, plan: Plan) -> Analysis:
             "Seed": plan.statistics.seed,
         }
         tables.append(ResultTable(TABLE1_TESTS, tests, sidecar))
-        figures += _figure(tests, groups)
+        figures += _figure(tests, groups, plan.statistics.level)
     missing = count_missing(study)
     tables.append(missing)
     return Analysis(
@@ -162,9 +181,10 @@ def _describe(
         for value in levels:
             for group, people in wanted:
                 values = people[variable.name].dropna()
+                applies = people[~people["is_control"]] if variable.name in OF_DISEASE else people
                 row: dict[str, object] = {
                     **_name(variable), "level": value, "group": group,
-                    "n": len(values), "missing": len(people) - len(values),
+                    "n": len(values), "missing": len(applies) - len(values),
                 }  # fmt: skip
                 if variable.scale == "category":
                     count = int((values.astype(str) == value).sum())
@@ -196,14 +216,20 @@ def _tests(baseline: Baseline, known: pd.DataFrame, groups: Sequence[str], plan:
     """Return the rows of the tests; each other group against the reference, and all groups where there are three."""
     rows: list[Cells] = []
     for variable in baseline.variables if len(groups) > 1 else ():
-        samples = {group: known.loc[known["group"] == group, variable.name].dropna() for group in groups}
-        found = compare_all(samples, variable, plan.statistics) if len(groups) > 2 else []
+        is_label = variable.name in LABELS_OF_GROUPS
+        among = known[~known["is_control"]] if is_label else known
+        samples = {group: among.loc[among["group"] == group, variable.name].dropna() for group in groups}
+        found = []
+        if len(groups) > 2:
+            found = compare_all(samples, variable, plan.statistics)
+            found = leave_untested(found, samples) if is_label else found
         # Healthy controls have no EDSS: where the reference has no values, the next group that has some is it.
         reference = next((group for group in groups if len(samples[group])), groups[0])
         for group in groups:
             if group != reference:
                 pair = {reference: samples[reference], group: samples[group]}
-                found += compare_pair(pair, variable, plan.statistics)
+                cells = compare_pair(pair, variable, plan.statistics)
+                found += leave_untested(cells, pair) if is_label else cells
         for row in found:
             kind = "all groups" if row["comparison"] == ALL_GROUPS else "pairs"
             which = "primary tests" if row["primary"] == "yes" else f"{row['test']} where not primary"
@@ -211,7 +237,7 @@ def _tests(baseline: Baseline, known: pd.DataFrame, groups: Sequence[str], plan:
     return with_q(rows)
 
 
-def _figure(tests: Sequence[dict[str, object]], groups: Sequence[str]) -> list[Figure]:
+def _figure(tests: Sequence[dict[str, object]], groups: Sequence[str], level: float) -> list[Figure]:
     """Return the standardized differences of every variable, each group against the reference."""
     reference = groups[0]
     points = [
@@ -219,10 +245,12 @@ def _figure(tests: Sequence[dict[str, object]], groups: Sequence[str]) -> list[F
             str(row["label"]) + (f" ({str(row['measure']).split()[-1]})" if row["test"] == "Fisher exact" else ""),
             str(row["group"]),
             as_float(row, "smd"),
-            int(as_float(row, "n_obs")),
+            as_float(row, "smd_lo"),
+            as_float(row, "smd_hi"),
+            as_count(row, "n_obs"),
         )
         for row in tests
-        if row["primary"] == "yes" and row.get("reference") == reference and is_finite(row.get("smd"))
+        if row["primary"] == "yes" and row.get("reference") == reference and has_number(row, "smd")
     ]
     if not points:
         return []
@@ -230,9 +258,10 @@ def _figure(tests: Sequence[dict[str, object]], groups: Sequence[str]) -> list[F
     return [
         Figure(
             "baseline_balance",
-            f"Standardized differences at the first session, each group less {reference}; dashed: {IMBALANCE} on either"
-            " side, beyond which groups are usually called out of balance. n: persons with a value in both groups.",
+            f"Standardized differences at the first session, each group less {reference}, with {100 * level:.0f} % "
+            f"confidence intervals; dashed: {IMBALANCE} on either side, beyond which groups are out of balance if it "
+            "is not chance. n: persons with a value in both groups.",
             f"One line for each variable; the farthest from zero is {most.label} in {most.group} ({most.smd:.2f}).",
-            functools.partial(draw_balance, tuple(points), tuple(groups), IMBALANCE),
+            functools.partial(draw_balance, tuple(points), tuple(groups), IMBALANCE, level),
         )
     ]

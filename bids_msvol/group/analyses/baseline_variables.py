@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of each person at the first session: the variables of the table of baseline characteristics."""
+"""What is known of each person at the first session (baseline_groups, yearly_course): variables and values."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from bids_msvol.group.people import is_control
 from bids_msvol.group.study import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
@@ -80,6 +81,16 @@ CATEGORIES = (
 )
 """Text, in the order of the table; sex stands before all others."""
 
+OF_DISEASE = frozenset(
+    ("onset_age", "disease_duration", "n_prior_dmt", "relapses_year_before", "edss", "new_t2", "gd", "t2_count",
+     "lesion_volume_ml")
+)  # fmt: skip
+"""What healthy controls do not have: nothing is said or compared of theirs, whatever the tables hold."""
+
+LABELS_OF_GROUPS = frozenset(("group", "phenotype", "treatment"))
+"""Text that says much the same as the groups; where one follows from the other, a test would only tell how groups were
+made."""
+
 FROM_SESSION = ("edss", "new_t2", "gd", "t2_count", "sdmt", "pasat", "nhpt", "t25fw", "rnfl_um", "gcipl_um")
 
 
@@ -90,7 +101,8 @@ class Baseline:
     Attributes
     ----------
     values
-        By ``participant_id``: ``group`` and a column for each variable, NaN or ``None`` for what is not known.
+        By ``participant_id``: ``group``, ``is_control`` and a column for each variable, NaN or ``None`` for what is not
+        known, and for what healthy controls do not have.
     variables
         Those of which anybody has a value, in the order of the table.
     absent
@@ -131,7 +143,7 @@ def relapses_before(study: Study, rows: pd.Series[Any]) -> tuple[pd.Series[float
     if not (since < 0.0).any():
         return counts, "No relapse before anybody's first session is recorded: those before are taken as not recorded."
     within = onsets["participant_id"][(since <= 0.0) & (since >= -YEAR_BEFORE_DAYS)]
-    patients = rows.index.intersection(study.persons.index[~study.persons["is_control"].astype(bool)])
+    patients = rows.index.intersection(study.persons.index[~is_control(study)])
     counts[patients] = 0.0
     found = within[within.isin(patients)].value_counts()
     counts[found.index] = found.astype(float)
@@ -156,8 +168,10 @@ def take_baseline(study: Study) -> Baseline:
     computed = (values["age"] - values["disease_duration"]).where(onset.isna())
     values["disease_duration"] = values["disease_duration"].fillna(values["age"] - onset)
     values["onset_age"] = onset.fillna(computed)
-    if computed.notna().any():
-        notes.append(f"Age at onset is age less disease duration where it was not given ({computed.notna().sum()}).")
+    control = is_control(study)
+    if computed[~control].notna().any():
+        count = int(computed[~control].notna().sum())
+        notes.append(f"Age at onset is age less disease duration where it was not given ({count}).")
     values["relapses_year_before"], note = relapses_before(study, rows)
     notes += [note] if note else []
     values["lesion_volume_ml"] = values.pop("lesion_volume_mm3") / MM3_PER_ML
@@ -174,6 +188,8 @@ def take_baseline(study: Study) -> Baseline:
             column = persons[variable.name].astype(object)
             values[variable.name] = column.where(column.notna(), None)
     values["group"] = persons["group"]
+    values["is_control"] = control
+    values.loc[control, sorted(OF_DISEASE)] = np.nan
     order = (CATEGORIES[0], *NUMERIC, *(one for one in CATEGORIES[1:] if one.name != study.group_name))
     known = tuple(one for one in order if one.name in values and _is_of_use(values[one.name], one))
     return Baseline(values, known, tuple(one for one in order if one not in known), tuple(notes))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is said of the groups at the first session: methods, findings and limits in sentences."""
+"""What baseline_groups says of the groups at the first session: methods, findings and limits."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bids_msvol.group.analyses.baseline_tests import ALL_GROUPS
-from bids_msvol.group.analyses.number_cells import as_float, is_finite
-from bids_msvol.group.wording import say_count, say_interval, say_list, say_number, say_p
+from scipy import special
+
+from bids_msvol.group.analyses.baseline_comparison import ALL_GROUPS, balance_error
+from bids_msvol.group.cells import as_count, as_float, has_number, interval_of, say_cell, say_chances
+from bids_msvol.group.people import say_unknown_group, say_unscanned
+from bids_msvol.group.wording import say_count, say_list, threshold
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,9 +21,10 @@ if TYPE_CHECKING:
     from bids_msvol.group.plan import Plan
     from bids_msvol.group.study import Study
 
-IMBALANCE = 0.1
-"""Standardized difference above which groups are usually called out of balance (Austin 2009, Statistics in Medicine
-28:3083-3107)."""
+IMBALANCE = 0.25
+"""Standardized difference above which adjustment does not mend a lack of balance (Rubin 2001, Health Services and
+Outcomes Research Methodology 2:169-188). The 0.1 that is often quoted is for groups of thousands: between groups of
+thirty most differences exceed it by chance."""
 
 MOST_FINDINGS = 4
 """Variables that sentences name; all are in the table."""
@@ -42,9 +46,11 @@ def say_methods(baseline: Baseline, groups: Sequence[str], plan: Plan) -> tuple[
             "tail, Fisher's exact test for shares."
         )  # fmt: skip
         texts.append(
-            "Effect sizes are Hedges g, the rank-biserial correlation (interval of DeLong) and the odds ratio; "
-            "balance is shown by standardized differences. Other tests are in the table for comparison with older "
-            "papers. q values are those of Benjamini and Hochberg over the primary tests."
+            "Effect sizes are Hedges g, the rank-biserial correlation (interval of DeLong) and the conditional odds "
+            "ratio (interval by inversion of Fisher's test), between all groups eta squared, epsilon squared and "
+            "Cramer's V; balance is shown by standardized differences with confidence intervals. What healthy controls "
+            "do not have, such as lesions and EDSS, is compared between patients only. Other tests are in the table "
+            "for comparison with older papers. q values are those of Benjamini and Hochberg over the primary tests."
         )
     return (*texts, *baseline.notes)
 
@@ -60,14 +66,10 @@ def say_findings(
     if sexes:
         texts[0] = texts[0].removesuffix(".") + f"; {women} of {sexes} were women ({100 * women / sexes:.0f} %)."
     wanted = ALL_GROUPS if len(groups) > 2 else None
-    done = [
-        row
-        for row in tests
-        if row["primary"] == "yes" and is_finite(row.get("p")) and wanted in (None, row["comparison"])
-    ]
+    done = [row for row in tests if row["primary"] == "yes" and has_number(row) and wanted in (None, row["comparison"])]
     if not done:
         return tuple(texts)
-    below = 1.0 - level
+    below = threshold(level)
     order = sorted(done, key=lambda row: as_float(row, "p"))
     stand = [row for row in order if as_float(row, "q_bh") < below]
     only = [row for row in order if row not in stand and as_float(row, "p") < below]
@@ -79,25 +81,36 @@ def say_findings(
     return tuple(texts)
 
 
+def _by_chance(rows: Sequence[Mapping[str, object]]) -> float:
+    """Return in how many rows the standardized difference would exceed the limit between groups that do not differ."""
+    errors = [balance_error(as_count(row, "n_reference"), as_count(row, "n_group")) for row in rows]
+    return sum(2.0 * float(special.ndtr(-IMBALANCE / error)) for error in errors if error > 0.0)
+
+
 def _say(row: Mapping[str, object], level: float) -> str:
     """Return the result of one test as a sentence."""
-    test = f"{row['test']}, {say_p(as_float(row, 'p'))}, {say_p(as_float(row, 'q_bh'), 'q')}, n = {row['n_obs']}"
-    effect = f"{row['effect_measure']} {say_number(as_float(row, 'effect'))}" if row.get("effect_measure") else ""
-    if not is_finite(row.get("estimate")):
+    test = f"{row['test']}, {say_chances(row)}, n = {row['n_obs']}"
+    effect = f"{row['effect_measure']} {say_cell(row, 'effect')}" if row.get("effect_measure") else ""
+    if not has_number(row, "estimate"):
         return f"{row['label']}, {row['comparison']}: {effect + '; ' if effect else ''}{test}."
-    effect += f", {say_interval(as_float(row, 'effect_lo'), as_float(row, 'effect_hi'), level)}"
-    value, low, high = (as_float(row, name) for name in ("estimate", "ci_lo", "ci_hi"))
-    interval = say_interval(low, high, level) if math.isfinite(low) else "interval not bounded"
+    if math.isinf(as_float(row, "effect_hi")):
+        # An odds ratio where nobody, or everybody, of a group has it.
+        value = "infinite" if math.isinf(as_float(row, "effect")) else say_cell(row, "effect")
+        effect = f"odds ratio {value}, {100 * level:.0f} % CI from {say_cell(row, 'effect_lo')}"
+    else:
+        effect += f", {interval_of(row, level, 'effect_lo', 'effect_hi')}"
+    value = say_cell(row, "estimate")
+    interval = interval_of(row, level) if has_number(row, "ci_lo") else "interval not bounded"
     unit = f" {row['unit']}" if row["unit"] else ""
     means = ""
-    if is_finite(row.get("mean_group")):
-        both = (say_number(as_float(row, name)) for name in ("mean_group", "mean_reference"))
+    if has_number(row, "mean_group"):
+        both = (say_cell(row, name) for name in ("mean_group", "mean_reference"))
         means = f"mean {' against '.join(both)}{unit}; "
     of_ranks = str(row["measure"]).startswith("Hodges")
     if row["effect_measure"] == "odds ratio":
-        shown = f"difference in per cent of {str(row['measure']).split()[-1]} {say_number(value)}, {interval}"
+        shown = f"difference in per cent of {str(row['measure']).split()[-1]} {value}, {interval}"
     else:
-        shown = f"{'shift' if of_ranks else 'difference'} {say_number(value)}{unit}, {interval}"
+        shown = f"{'shift' if of_ranks else 'difference'} {value}{unit}, {interval}"
     # Where most values are the same the shift is 0, and the effect size says more.
     parts = (effect, shown) if of_ranks else (shown, effect)
     return f"{row['label']}, {row['comparison']}: {means}{'; '.join(parts)}; {test}."
@@ -114,20 +127,21 @@ def say_limits(
             "not whether it matters: with few persons a large imbalance goes unnoticed, with many a trifling one does "
             "not. Judge balance by the standardized differences, and adjust for what bears on the outcome."
         )
-        large = {
-            str(row["label"]) for row in tests if is_finite(row.get("smd")) and abs(as_float(row, "smd")) > IMBALANCE
-        }
-        if large:
-            count = len({str(row["label"]) for row in tests if is_finite(row.get("smd"))})
-            texts.append(f"The standardized difference exceeds {IMBALANCE:g} in {len(large)} of {count} variables.")
-    untested = {str(row["label"]) for row in tests if row["primary"] == "yes" and not is_finite(row.get("p"))}
+        compared = [row for row in tests if row["primary"] == "yes" and has_number(row, "smd")]
+        if compared:
+            large = sum(abs(as_float(row, "smd")) > IMBALANCE for row in compared)
+            what = say_count(len(compared), "comparison")
+            texts.append(
+                f"The standardized difference exceeds {IMBALANCE:g} in {large} of {what} of a variable between two "
+                f"groups; in groups of this size chance alone would give {_by_chance(compared):.0f}."
+            )
+    untested = {str(row["label"]) for row in tests if row["primary"] == "yes" and not has_number(row)}
     if untested:
         texts.append(f"Not tested in every comparison, for the reason in the table: {say_list(sorted(untested))}.")
     if baseline.absent:
         texts.append(f"Not recorded: {say_list([variable.label for variable in baseline.absent])}.")
-    unknown = int(study.persons["group"].isna().sum())
-    if unknown:
-        texts.append(f"{say_count(unknown, 'person')} whose group is not known were left out.")
+    texts += say_unknown_group(study.persons["group"])
+    texts += say_unscanned(study, study.persons.index[study.persons["group"].notna()])
     undated = int((~study.persons.index.isin(study.sessions.loc[study.sessions["years"] >= 0, "participant_id"])).sum())
     if undated:
         texts.append(f"{say_count(undated, 'person')} had no dated session: what depends on it is missing.")

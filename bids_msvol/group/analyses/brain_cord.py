@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from bids_msvol.bids.tabular import Column, Table
-from bids_msvol.group.analyses.brain_cord_tests import (
+from bids_msvol.group.analyses.brain_cord_rows import (
     BRAIN,
     CORD,
     MEASURES,
@@ -25,7 +25,8 @@ from bids_msvol.group.analyses.brain_cord_tests import (
     within,
 )
 from bids_msvol.group.analyses.brain_cord_words import find_limits, say_findings, say_methods
-from bids_msvol.group.analyses.cord_covariates import choose_covariates
+from bids_msvol.group.cells import as_count, as_float, say_cell, say_chance
+from bids_msvol.group.covariates import choose_covariates
 from bids_msvol.group.figures.cord import Bar, Stratum, draw_brain_cord, draw_loss
 from bids_msvol.group.figures.roc import AreaPoint, Curve, draw_areas, draw_curves
 from bids_msvol.group.result import (
@@ -42,7 +43,6 @@ from bids_msvol.group.result import (
     p_column,
     with_q,
 )
-from bids_msvol.group.wording import say_number, say_p
 from bids_msvol.stats.roc import roc_curve
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ LEAST_PATIENTS = 10
 
 CURVES_SHOWN = 3
 """ROC curves drawn: the cord, the brain, and the best of the others."""
+
+WHO = {True: "controls", False: "patients"}
 
 ROI = Column("roi", f"Region of the brain, or {CORD} for the area of the cord.")
 SCHEME = Column("scheme", "How patients were divided by EDSS, in three or in two; the second is a second look.")
@@ -73,9 +75,11 @@ CORRELATION_TABLE = Table(
         number("rho_lo", "Lower end of its confidence interval."), number("rho_hi", "Upper end."),
         p_column("p_rho", "Its two-sided p value."),
         Column("n_partial", "Number of persons with all covariates.", "integer"),
-        number("partial_r", "Pearson's partial correlation, given age, sex, site and intracranial volume."),
+        number("partial_r", "Pearson's partial correlation, given what the column 'given' names."),
         number("partial_lo", "Lower end of its confidence interval."), number("partial_hi", "Upper end."),
         p_column("p_partial", "Its two-sided p value."),
+        Column("given", "What the partial correlation holds constant in these persons: intracranial volume only where "
+               "all of them have one."),
         FAMILY, *NOTES,
     ),
 )  # fmt: skip
@@ -93,8 +97,9 @@ DIFFERENCE_TABLE = Table(
         p_column("p", "Two-sided p value when persons are exchanged between the strata."), Q,
         number("z", "Fisher's z."), p_column("p_fisher", "Its two-sided p value, which holds for normal data only."),
         Column("permutations", "Number of permutations.", "integer"),
-        number("difference_adjusted", "Difference of the partial correlations."),
+        number("difference_adjusted", "Difference of the partial correlations, given what the column 'given' names."),
         p_column("p_adjusted", "Its two-sided p value by permutation."),
+        Column("given", "What the partial correlations hold constant in these persons."),
         FAMILY, NOTES[1],
     ),
 )  # fmt: skip
@@ -208,7 +213,7 @@ def make_setting(study: Study, plan: Plan) -> Setting:
     return Setting(
         patients=everybody[~everybody["is_control"].astype(bool)],
         controls=everybody[everybody["is_control"].astype(bool)],
-        covariates=choose_covariates(everybody),
+        covariates=choose_covariates(everybody, ("age", "sex", "site"), everybody["is_control"].map(WHO)),
         in_percent=in_percent,
         statistics=plan.statistics,
     )
@@ -223,7 +228,7 @@ def _figures(
     interval = f"{100 * setting.statistics.level:g} % confidence intervals"
     figures = [_scatter(setting, correlations)]
     bars = [
-        Bar(measure_label(str(row["roi"])), str(row["stratum"]), *_three(row, "difference_pct"), _count(row, "n_sub"))
+        Bar(measure_label(str(row["roi"])), str(row["stratum"]), *_three(row, "difference_pct"), as_count(row, "n_sub"))
         for row in losses
         if row["scheme"] == "three strata" and row.get("difference_pct") is not None
     ]
@@ -244,8 +249,8 @@ def _figures(
         AreaPoint(
             measure_label(str(row["roi"])),
             *_three(row, "auc"),
-            say_p(_number(row, "p")),
-            say_p(_number(row, "q_bh"), "q"),
+            say_chance(row),
+            say_chance(row, "q_bh", "q"),
         )
         for row in areas
         if row["adjustment"] == "adjusted" and row.get("auc") is not None
@@ -286,8 +291,8 @@ def _scatter(setting: Setting, correlations: Sequence[Mapping[str, object]]) -> 
         row = next(one for one in correlations if one["roi"] == BRAIN and one["stratum"] == bounds.label)
         text = "r not known"
         if row.get("r") is not None:
-            low, high = (say_number(_number(row, name), 2) for name in ("ci_lo", "ci_hi"))
-            text = f"r = {say_number(_number(row, 'r'), 2)} ({low} to {high}), {say_p(_number(row, 'p'))}"
+            low, high = (say_cell(row, name, 2) for name in ("ci_lo", "ci_hi"))
+            text = f"r = {say_cell(row, 'r', 2)} ({low} to {high}), {say_chance(row)}"
         factor = 1.0 if setting.in_percent else 1e-3
         strata.append(Stratum(bounds.label, factor * people[BRAIN].to_numpy(), people["cord"].to_numpy(), text))
     shown = [stratum for stratum in strata if len(stratum.cord)] or strata[:1]
@@ -304,7 +309,7 @@ def _scatter(setting: Setting, correlations: Sequence[Mapping[str, object]]) -> 
 def _best(areas: Sequence[Mapping[str, object]]) -> list[tuple[str, float]]:
     """Return the cord, the brain and the best of the other measures, adjusted, with their areas."""
     known = {
-        str(row["roi"]): _number(row, "auc") for row in areas if row["adjustment"] == "adjusted" and row.get("auc")
+        str(row["roi"]): as_float(row, "auc") for row in areas if row["adjustment"] == "adjusted" and row.get("auc")
     }
     named = [name for name in (CORD, BRAIN) if name in known]
     others = sorted((name for name in known if name not in named), key=lambda name: -known[name])
@@ -312,14 +317,4 @@ def _best(areas: Sequence[Mapping[str, object]]) -> list[tuple[str, float]]:
 
 
 def _three(row: Mapping[str, object], name: str) -> tuple[float, float, float]:
-    return _number(row, name), _number(row, "ci_lo"), _number(row, "ci_hi")
-
-
-def _number(row: Mapping[str, object], name: str) -> float:
-    value = row.get(name)
-    return float(value) if isinstance(value, float | int) else float("nan")
-
-
-def _count(row: Mapping[str, object], name: str) -> int:
-    value = row.get(name)
-    return value if isinstance(value, int) else 0
+    return as_float(row, name), as_float(row, "ci_lo"), as_float(row, "ci_hi")

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is said of the cord beside the brain: how it was tested, what was found, and what the data cannot carry."""
+"""What brain_cord says: how it was tested, what was found, and what the data cannot carry."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bids_msvol.group.analyses.brain_cord_tests import (
+from bids_msvol.group.analyses.brain_cord_rows import (
     BRAIN,
     CORD,
     EVERYBODY,
@@ -18,8 +18,10 @@ from bids_msvol.group.analyses.brain_cord_tests import (
     measure_label,
     within,
 )
-from bids_msvol.group.analyses.cord_models import FEW_PERSONS
-from bids_msvol.group.wording import say_count, say_interval, say_list, say_number, say_p
+from bids_msvol.group.cells import as_float, has_number, interval_of, say_cell, say_chance, say_chances
+from bids_msvol.group.checks import FEW_PERSONS
+from bids_msvol.group.covariates import LABELS
+from bids_msvol.group.wording import say_count, say_list, say_p
 
 Q_LIMIT = 0.05
 
@@ -32,7 +34,8 @@ def say_methods(setting: Setting) -> tuple[str, ...]:
         "in per cent of the intracranial volume" if setting.in_percent else "in mm3, for lack of intracranial volumes"
     )
     adjusted = setting.covariates.text()
-    held = say_list([*setting.covariates.names, *(["intracranial volume"] if setting.in_percent else [])]) or "nothing"
+    head = ["intracranial volume"] if setting.in_percent else []
+    held = say_list([*(LABELS[name] for name in setting.covariates.names), *head]) or "nothing"
     measures = say_list([measure_label(one).lower() for one in MEASURES])
     low, high = (f"{bounds.lowest:g}-{bounds.highest:g}" for bounds in (LOWER_EDSS, HIGHER_EDSS))
     return (
@@ -40,7 +43,8 @@ def say_methods(setting: Setting) -> tuple[str, ...]:
         f"The area of the cord at {CORD} (mm2) was correlated with {measures} "
         f"({unit}) by Pearson's correlation with Fisher's interval, and by Spearman's, in patients of three strata: "
         f"{say_list([bounds.label for bounds in THREE_STRATA])}; as a second look, in two: "
-        f"{say_list([bounds.label for bounds in TWO_STRATA])}. Partial correlations are given {held}.",
+        f"{say_list([bounds.label for bounds in TWO_STRATA])}. Partial correlations are given {held}, as far as "
+        "all persons of a row have them and they vary; the table says what was given.",
         "Correlations of two strata were compared by permutation of persons between the strata; Fisher's z, which is "
         "too liberal where the measures have heavy tails, is given beside it.",
         f"Differences of each stratum from the reference, in per cent, are adjusted for {adjusted}, the cord "
@@ -54,23 +58,25 @@ def say_methods(setting: Setting) -> tuple[str, ...]:
 
 def say_findings(setting: Setting, correlations: Rows, differences: Rows, losses: Rows, areas: Rows) -> tuple[str, ...]:
     """Return what was found: correlations of the whole brain, their difference, loss, and who is told apart."""
+    level = setting.statistics.level
     found = []
     labels = [EVERYBODY, *(bounds.label for bounds in THREE_STRATA)]
-    brain = [row for row in correlations if row["roi"] == BRAIN and row["stratum"] in labels and _known(row)]
+    brain = [row for row in correlations if row["roi"] == BRAIN and row["stratum"] in labels and has_number(row)]
     if brain:
         told = "; ".join(
-            f"{row['stratum']}: r = {_text(row, 'r')} ({_interval(row, setting)}), {_chances(row)}, n = {row['n_sub']}"
+            f"{row['stratum']}: r = {say_cell(row, 'r')} ({interval_of(row, level)}), {say_chances(row)}, "
+            f"n = {row['n_sub']}"
             for row in brain
         )
         found.append(f"Cord area and whole brain: {told}.")
     ends = f"{THREE_STRATA[-1].label} - {THREE_STRATA[0].label}"
-    pairs = [row for row in differences if row["roi"] == BRAIN and _known(row)]
+    pairs = [row for row in differences if row["roi"] == BRAIN and has_number(row)]
     chosen = [row for row in pairs if row["comparison"] == ends] or pairs
     for row in chosen[:1]:
-        fisher = say_p(_value(row, "p_fisher"), "Fisher's z: p")
+        fisher = say_p(as_float(row, "p_fisher"), "Fisher's z: p")
         found.append(
-            f"Correlation of cord and whole brain, {row['comparison']}: difference {_text(row, 'difference')} "
-            f"({_interval(row, setting)}), {_chances(row)} ({fisher}), n = {row['n_upper']} and {row['n_lower']}."
+            f"Correlation of cord and whole brain, {row['comparison']}: difference {say_cell(row, 'difference')} "
+            f"({interval_of(row, level)}), {say_chances(row)} ({fisher}), n = {row['n_upper']} and {row['n_lower']}."
         )
     found += _say_loss(losses, setting)
     found += _say_areas(areas, setting)
@@ -78,13 +84,14 @@ def say_findings(setting: Setting, correlations: Rows, differences: Rows, losses
 
 
 def _say_loss(losses: Rows, setting: Setting) -> list[str]:
-    worst = [row for row in losses if row["stratum"] == THREE_STRATA[-1].label and _known(row)]
+    level = setting.statistics.level
+    worst = [row for row in losses if row["stratum"] == THREE_STRATA[-1].label and has_number(row)]
     chosen = [row for row in worst if row["roi"] in (CORD, BRAIN)]
     if not chosen:
         return []
     told = "; ".join(
         f"{measure_label(str(row['roi'])).lower() if row['roi'] != CORD else f'cord area at {CORD}'} "
-        f"{_text(row, 'difference_pct')} % ({_interval(row, setting)}), {_chances(row)}"
+        f"{say_cell(row, 'difference_pct')} % ({interval_of(row, level)}), {say_chances(row)}"
         for row in chosen
     )
     counts = f"n = {chosen[0]['n_sub']} and {chosen[0]['n_reference']}"
@@ -92,7 +99,8 @@ def _say_loss(losses: Rows, setting: Setting) -> list[str]:
 
 
 def _say_areas(areas: Rows, setting: Setting) -> list[str]:
-    adjusted = [row for row in areas if row["adjustment"] == "adjusted" and _known(row)]
+    level = setting.statistics.level
+    adjusted = [row for row in areas if row["adjustment"] == "adjusted" and has_number(row)]
     if not adjusted:
         return []
     found = []
@@ -101,24 +109,27 @@ def _say_areas(areas: Rows, setting: Setting) -> list[str]:
         if row["roi"] == CORD:
             found.append(
                 f"The cord told EDSS {high} (n = {row['n_positive']}) from {low} (n = {row['n_negative']}) with an "
-                f"area under the ROC curve of {_text(row, 'auc')} ({_interval(row, setting)}), {_chances(row)}."
+                f"area under the ROC curve of {say_cell(row, 'auc')} ({interval_of(row, level)}), {say_chances(row)}."
             )
         if row["roi"] == BRAIN:
             paired = ""
             if row.get("p_less_cord") is not None:
-                ends = _value(row, "less_cord_lo"), _value(row, "less_cord_hi")
+                ends = interval_of(row, level, "less_cord_lo", "less_cord_hi")
                 paired = (
-                    f"; less that of the cord {_text(row, 'less_cord')} "
-                    f"({say_interval(*ends, setting.statistics.level)}), {say_p(_value(row, 'p_less_cord'))}"
+                    f"; less that of the cord {say_cell(row, 'less_cord')} ({ends}), {say_chance(row, 'p_less_cord')}"
                 )
-            found.append(f"The whole brain: {_text(row, 'auc')} ({_interval(row, setting)}), {_chances(row)}{paired}.")
+            found.append(
+                f"The whole brain: {say_cell(row, 'auc')} ({interval_of(row, level)}), {say_chances(row)}{paired}."
+            )
     standing = [
-        f"{measure_label(str(row['roi']))} ({_text(row, 'auc')})" for row in adjusted if _value(row, "q_bh") < Q_LIMIT
+        f"{measure_label(str(row['roi']))} ({say_cell(row, 'auc')})"
+        for row in adjusted
+        if as_float(row, "q_bh") < Q_LIMIT
     ]
     nominal = [
-        f"{measure_label(str(row['roi']))} ({_text(row, 'auc')}, {say_p(_value(row, 'p'))})"
+        f"{measure_label(str(row['roi']))} ({say_cell(row, 'auc')}, {say_chance(row)})"
         for row in adjusted
-        if _value(row, "p") < Q_LIMIT <= _value(row, "q_bh")
+        if as_float(row, "p") < Q_LIMIT <= as_float(row, "q_bh")
     ]
     said = f"After correction over {say_count(len(adjusted), 'measure')} (q < {Q_LIMIT:g})"
     said += f" these tell the two apart: {say_list(standing)}." if standing else " no measure tells the two apart."
@@ -148,31 +159,10 @@ def find_limits(setting: Setting, areas: Rows) -> tuple[str, ...]:
     empty = [measure_label(one) for one in MEASURES if not setting.patients[one].notna().any()]
     if empty:
         limits.append(f"Not measured: {say_list(empty)}.")
-    counted = next((row for row in areas if _known(row)), None)
+    counted = next((row for row in areas if has_number(row)), None)
     if counted is None:
         limits.append("Too few patients have EDSS 2-2.5 or 3-3.5 for ROC curves.")
     limits.append(
         "Residuals for the ROC curves come from the same persons; areas are those of this sample, not of new persons."
     )
     return tuple(limits)
-
-
-def _known(row: Mapping[str, object]) -> bool:
-    return row.get("p") is not None
-
-
-def _value(row: Mapping[str, object], name: str) -> float:
-    value = row.get(name)
-    return float(value) if isinstance(value, float | int) else float("nan")
-
-
-def _text(row: Mapping[str, object], name: str) -> str:
-    return say_number(_value(row, name))
-
-
-def _chances(row: Mapping[str, object]) -> str:
-    return f"{say_p(_value(row, 'p'))}, {say_p(_value(row, 'q_bh'), 'q')}"
-
-
-def _interval(row: Mapping[str, object], setting: Setting) -> str:
-    return say_interval(_value(row, "ci_lo"), _value(row, "ci_hi"), setting.statistics.level)

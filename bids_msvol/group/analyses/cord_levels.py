@@ -8,19 +8,21 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bids_msvol.bids.tabular import Column, Table
-from bids_msvol.group.analyses.cord_covariates import choose_covariates
-from bids_msvol.group.analyses.cord_groups import make_cord_groups
-from bids_msvol.group.analyses.cord_models import cord_rows
-from bids_msvol.group.analyses.cord_tests import (
+from bids_msvol.group.analyses.cord_levels_groups import make_cord_groups
+from bids_msvol.group.analyses.cord_levels_rates import find_rates, rate_rows
+from bids_msvol.group.analyses.cord_levels_rows import (
     HEAD_FREE,
     RAW,
     Setting,
     compare_level,
     edss_rows,
     mean_rows,
-    rate_rows,
 )
-from bids_msvol.group.analyses.cord_words import find_limits, say_findings, say_methods
+from bids_msvol.group.analyses.cord_levels_words import find_limits, say_findings, say_methods
+from bids_msvol.group.analyses.cord_models import cord_rows
+from bids_msvol.group.analyses.rate_means import CHOICE
+from bids_msvol.group.cells import as_count, as_float, has_number
+from bids_msvol.group.covariates import choose_covariates
 from bids_msvol.group.figures.cord import LevelPoint, draw_profile, draw_rates
 from bids_msvol.group.result import (
     COUNTS,
@@ -48,6 +50,9 @@ if TYPE_CHECKING:
 
 NAME = "cord_levels"
 TITLE = "Spinal cord area by level"
+
+LEAST_DRAWN = 5
+"""Persons with a rate of a group whose mean rate is drawn."""
 
 LEVEL = Column("level", "Vertebral level of the cord; C2-C3 is the stretch around the disc between the two.")
 NORMALISATION = Column(
@@ -107,7 +112,8 @@ MEANS_TABLE = Table(
 RATES_TABLE = Table(
     "Change of cord area a year",
     "cord_rates.tsv",
-    "One row for each level and group, comparison of groups, or dependence on disease duration.",
+    "One row for each level and group, comparison of groups, or dependence on disease duration, from the same rates of "
+    "persons as in atrophy_rates.",
     (
         LEVEL,
         Column("kind", "What is estimated.", levels={
@@ -117,13 +123,17 @@ RATES_TABLE = Table(
         }),
         Column("group", "Group, comparison, or what the change depends on."),
         *COUNTS,
-        Column("n_followed", "Number of persons with two or more sessions at different times.", "integer"),
-        number("years_median", "Median time from their first to their last session.", "year"),
-        number("rate_mm2_per_year", "Estimate.", "mm^2/year"), SE, *INTERVAL, DF, p_column(), Q,
-        number("pct_per_year", "The same in per cent of the group's adjusted mean at the first session; for a "
-               "difference, each group's change in per cent of its own mean.", "percent"),
-        *PCT_INTERVAL,
-        p_column("p_model", "Two-sided p value of the model alone, which takes the slope to be the same in a group."),
+        Column("n_followed", "Number of persons with two scans of the level half a year apart or more.", "integer"),
+        number("years_median", "Median time from their first to their last scan.", "year"),
+        number("pct_per_year", "Estimate: mean of the persons' rates, each weighted by its precision.", "percent/year"),
+        number("se", "Standard error."),
+        number("pct_lo", "Lower end of its confidence interval.", "percent/year"),
+        number("pct_hi", "Upper end of its confidence interval.", "percent/year"),
+        number("df", "Degrees of freedom (of Bell and McCaffrey; of a difference, Welch's)."), p_column(), Q,
+        number("plain_mean", "The same with each person counting the same.", "percent/year"),
+        number("rate_mm2_per_year", "The weighted mean of the slopes of the areas themselves.", "mm^2/year"),
+        number("noise_sd", "Standard deviation of the error of one person's rate, the median of the persons; n/a where "
+               "too few have three scans.", "percent/year"),
         FAMILY, *NOTES,
     ),
 )  # fmt: skip
@@ -159,17 +169,18 @@ def analyse(study: Study, plan: Plan) -> Analysis:
     rows = cord_rows(study, groups)
     levels = tuple(dict.fromkeys(plan.regions.cord_levels))
     rows = rows.assign(**{level: float("nan") for level in levels if level not in rows})
-    persons = study.persons.loc[rows["participant_id"].unique()]
-    covariates = choose_covariates(persons.assign(age=rows.groupby("participant_id")["age"].first()))
+    persons = rows.drop_duplicates("participant_id")
+    covariates = choose_covariates(persons, ("age", "sex", "site"), persons["group"])
     setting = Setting(groups, covariates, levels, plan.statistics.level)
     kinds = (RAW, HEAD_FREE) if rows["etiv_mm3"].notna().any() else (RAW,)
+    followed = find_rates(study, rows, levels)
     compared, means, rates, edss = [], [], [], []
     for level in levels:
         for kind in kinds:
             model, found = compare_level(rows, level, kind, setting)
             compared += found
             means += mean_rows(rows, level, kind, model, setting)
-        rates += rate_rows(rows, level, setting)
+        rates += rate_rows(followed, level, setting)
         edss += edss_rows(rows, level, setting)
     if all(row.get("mean_mm2") is None for row in means):
         raise CannotAnalyseError("no level of the cord was measured in three persons of one group")
@@ -178,9 +189,9 @@ def analyse(study: Study, plan: Plan) -> Analysis:
         "Covariates": list(covariates.names),
         "Model": "area ~ group + years + covariates + (1 | person), REML, Satterthwaite; ANCOVA for one session each",
         "ConfidenceLevel": plan.statistics.level,
-        "Families": "each comparison over all levels",
+        "Families": "C2-C3, primary: all comparisons; the levels, secondary: each comparison over all levels",
     }
-    rate_model = sidecar | {"Model": "area ~ group + years:group + covariates + (1 | person), REML, Satterthwaite"}
+    rate_model = sidecar | {"Model": f"mean of persons' rates: {CHOICE}"}
     edss_model = sidecar | {"Model": "Spearman's partial correlation; area ~ EDSS + covariates at the first session"}
     return Analysis(
         name=NAME,
@@ -221,13 +232,15 @@ def _figures(
             partial(draw_profile, profile, setting.levels, counts),
         )
     ]
-    change = _points([row for row in rates if row["kind"] == "rate"], "pct_per_year", "pct_lo", "pct_hi", "n_followed")
+    groups = [row for row in rates if row["kind"] == "rate" and as_count(row, "n_followed") >= LEAST_DRAWN]
+    change = _points(groups, "pct_per_year", "pct_lo", "pct_hi", "n_followed")
     if change:
         figures.append(
             Figure(
                 "cord_rates",
-                f"Change of cord area in per cent a year by level, from a mixed model ({adjusted}) with "
-                f"{100 * setting.confidence:g} % confidence intervals. n: persons with two or more sessions.",
+                f"Change of cord area in per cent a year by level: means of the persons' rates, weighted by precision, "
+                f"with {100 * setting.confidence:g} % confidence intervals. n: persons with a rate; groups with fewer "
+                f"than {LEAST_DRAWN} at a level are not drawn there.",
                 "Per cent a year on the vertical axis, levels of the cord on the horizontal axis, one mark for each "
                 "group; below zero the cord shrinks.",
                 partial(draw_rates, change, setting.levels, list(order)),
@@ -243,11 +256,11 @@ def _points(
         LevelPoint(
             level=str(row["level"]),
             group=str(row["group"]),
-            value=float(row[value]),  # type: ignore[arg-type]
-            low=float(row[low]),  # type: ignore[arg-type]
-            high=float(row[high]),  # type: ignore[arg-type]
-            count=int(row[count]),  # type: ignore[call-overload]
+            value=as_float(row, value),
+            low=as_float(row, low),
+            high=as_float(row, high),
+            count=as_count(row, count),
         )
         for row in rows
-        if row.get(value) is not None
+        if has_number(row, value)
     ]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The models of cord areas: one level, all groups, one or several sessions a person."""
+"""The models of cord areas (cord_levels, brain_cord): one level, all groups, one or several sessions a person."""
 
 from __future__ import annotations
 
@@ -12,22 +12,19 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from bids_msvol.group.analyses.cord_covariates import add_covariates
+from bids_msvol.group.checks import say_decisive
+from bids_msvol.group.covariates import covariate_columns, say_not_adjusted
 from bids_msvol.group.result import CannotAnalyseError
 from bids_msvol.stats.mixed_model import MixedFit, fit_mixed
-from bids_msvol.stats.regression import COOK_SEVERE, LinearFit, fit_ols, influence
+from bids_msvol.stats.regression import LinearFit, fit_ols, influence
 
 if TYPE_CHECKING:
-    from bids_msvol.group.analyses.cord_covariates import Covariates
-    from bids_msvol.group.analyses.cord_groups import CordGroups
+    from bids_msvol.group.analyses.cord_levels_groups import CordGroups
+    from bids_msvol.group.covariates import Covariates
     from bids_msvol.group.study import Study
-    from bids_msvol.stats.estimates import Estimate
 
 LEAST_PERSONS = 3
 """A group with fewer persons at a level is left out there: one or two would be compared with a crowd."""
-
-FEW_PERSONS = 10
-"""Below so many persons in a group, its row carries a warning."""
 
 UNEQUAL = 2.0
 """Ratio of the groups' standard deviations above which a common one is doubtful."""
@@ -73,10 +70,10 @@ class LevelModel:
             return float(np.sqrt(self.fit.sigma2 + self.fit.tau2))
         return float(np.sqrt(self.fit.sigma2))
 
-    def side(self, groups: Sequence[str], prefix: str = "group") -> dict[str, float]:
+    def side(self, groups: Sequence[str]) -> dict[str, float]:
         """Return the weights of the mean of some groups, each by its number of persons."""
         total = sum(self.counts[name] for name in groups)
-        return {f"{prefix}[{name}]": self.counts[name] / total for name in groups}
+        return {f"group[{name}]": self.counts[name] / total for name in groups}
 
 
 @dataclass(frozen=True)
@@ -96,26 +93,6 @@ def relative(fit: MixedFit | LinearFit, change: Mapping[str, float], base: Mappi
     moved = fit.contrast({name: change.get(name, 0.0) - ratio * base.get(name, 0.0) for name in names})
     half = 100.0 * (moved.high - moved.value) / abs(below)
     return Relative(100.0 * ratio, 100.0 * ratio - half, 100.0 * ratio + half)
-
-
-def relative_difference(
-    fit: MixedFit | LinearFit,
-    upper: tuple[Mapping[str, float], Mapping[str, float]],
-    lower: tuple[Mapping[str, float], Mapping[str, float]],
-) -> Relative:
-    """Return the difference of two contrasts, each in per cent of a base of its own: ``(change, base)``."""
-    weights: dict[str, float] = {}
-    value = 0.0
-    for (change, base), sign in ((upper, 1.0), (lower, -1.0)):
-        below = fit.contrast(base).value
-        ratio = fit.contrast(change).value / below
-        value += sign * ratio
-        for name in {**change, **base}:
-            share = (change.get(name, 0.0) - ratio * base.get(name, 0.0)) / below
-            weights[name] = weights.get(name, 0.0) + sign * share
-    moved = fit.contrast(weights)
-    half = 100.0 * (moved.high - moved.value)
-    return Relative(100.0 * value, 100.0 * value - half, 100.0 * value + half)
 
 
 def subtract(upper: Mapping[str, float], lower: Mapping[str, float]) -> dict[str, float]:
@@ -166,8 +143,6 @@ def fit_level(
     covariates: Covariates,
     *,
     level: float,
-    rate_of: Sequence[str] | None = None,
-    extra: Sequence[str] = (),
 ) -> LevelModel:
     """Fit the area at one level.
 
@@ -183,17 +158,13 @@ def fit_level(
         To adjust for.
     level
         Of the confidence intervals.
-    rate_of
-        Groups with a slope of time of their own (``years[name]``); ``None`` for one common to all (``years``).
-    extra
-        More columns, of numbers.
 
     Raises
     ------
     ValueError
         If there are too few persons, or as the models.
     """
-    used = covariates.complete(rows.dropna(subset=[outcome, *extra]))
+    used = covariates.complete(rows.dropna(subset=[outcome]))
     persons = used.drop_duplicates("participant_id")["group"].value_counts()
     kept = [name for name in groups if persons.get(name, 0) >= LEAST_PERSONS]
     used = used[used["group"].isin(kept)]
@@ -202,20 +173,18 @@ def fit_level(
     warnings: list[str] = []
     kind: ModelKind = "mixed model" if used["participant_id"].duplicated().any() else "ANCOVA"
     if kind == "mixed model":
-        columns, left_out = _columns(used, kept, covariates, rate_of, extra)
+        columns, left_out = _columns(used, kept, covariates)
         try:
             fit: MixedFit | LinearFit = fit_mixed(used[outcome], columns, used["participant_id"], level=level)
         except ValueError as error:
-            if rate_of is not None:
-                raise
             kind = "ANCOVA"
             warnings.append(f"first sessions only: {error}")
     if kind == "ANCOVA":
         used = used.drop_duplicates("participant_id")
-        columns, left_out = _columns(used, kept, covariates, None, extra)
+        columns, left_out = _columns(used, kept, covariates)
         fit = fit_ols(used[outcome], columns, level=level)
     if left_out:
-        warnings.append(f"not adjusted for {', '.join(left_out)}: cannot be told apart from the groups")
+        warnings.append(say_not_adjusted(left_out))
     means, checked, doubts = _check(used, outcome, kept, covariates, fit)
     return LevelModel(
         fit=fit,
@@ -233,17 +202,13 @@ def _columns(
     rows: pd.DataFrame,
     groups: Sequence[str],
     covariates: Covariates,
-    rate_of: Sequence[str] | None,
-    extra: Sequence[str],
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[dict[str, Any], tuple[str, ...]]:
     columns: dict[str, Any] = {f"group[{name}]": (rows["group"] == name).to_numpy(dtype=float) for name in groups}
     years = rows["years"].to_numpy(dtype=float)
-    if rate_of is not None:
-        columns |= {f"years[{name}]": years * columns[f"group[{name}]"] for name in rate_of if name in groups}
-    elif years.any():
+    if years.any():
         columns["years"] = years
-    columns |= {name: rows[name].to_numpy(dtype=float) for name in extra}
-    return add_covariates(columns, rows, covariates.names)
+    adjusting, left_out = covariate_columns(rows, covariates.names, columns)
+    return columns | adjusting, left_out
 
 
 def _check(
@@ -252,7 +217,7 @@ def _check(
     """Look at the persons: spread, skewness, whether one decides; return adjusted means, checks and doubts."""
     means = rows.groupby("participant_id", sort=False)[outcome].mean()
     first = rows.drop_duplicates("participant_id").set_index("participant_id")
-    columns, _ = _columns(first.assign(years=0.0), groups, covariates, None, ())
+    columns, _ = _columns(first.assign(years=0.0), groups, covariates)
     checks, doubts = [], []
     if isinstance(fit, MixedFit):
         checks.append(f"share of variance between persons {fit.icc:.2f}" + (" (singular)" if fit.singular else ""))
@@ -270,9 +235,8 @@ def _check(
     checks.append(f"skewness of persons' residuals {float(stats.skew(residuals)):.1f}")
     if ratio > UNEQUAL:
         doubts.append("the groups' spreads differ; see Welch's test")
-    cooks = influence(by_person).cooks_distance
-    if np.max(cooks) > COOK_SEVERE:
-        doubts.append(f"one person decides ({first.index[int(np.argmax(cooks))]}, Cook's distance above 1)")
+    decisive = say_decisive(influence(by_person).cooks_distance, first.index.to_numpy(dtype=object))
+    doubts += [decisive] if decisive else []
     own = dict(zip(by_person.names, by_person.beta, strict=True))
     adjusted = {name: float(own[f"group[{name}]"]) + part for name, part in of_group.items()}
     return adjusted, tuple(checks), tuple(doubts)
@@ -293,15 +257,3 @@ def welch_p(model: LevelModel, lower: Sequence[str], upper: Sequence[str]) -> fl
         return float("nan")
     df = variance**2 / sum(part**2 / (len(values) - 1) for part, values in zip(squares, (one, other), strict=True))
     return 2.0 * float(special.stdtr(df, -abs(float(other.mean() - one.mean())) / np.sqrt(variance)))
-
-
-def few(counts: Mapping[str, int], groups: Sequence[str]) -> list[str]:
-    """Return a warning for each group with few persons."""
-    return [f"only {counts[name]} persons in {name}" for name in groups if counts[name] < FEW_PERSONS]
-
-
-def cells(estimate: Estimate | None) -> dict[str, object]:
-    """Return the shared cells of an estimate, or none of them."""
-    from bids_msvol.group.result import estimate_cells
-
-    return estimate_cells(estimate) if estimate is not None else {}

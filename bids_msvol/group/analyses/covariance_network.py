@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bids_msvol.group.analyses.head_size import LABELS, Scans, covariate_columns, first_scans, group_columns
-from bids_msvol.group.analyses.network_tables import (
+from bids_msvol.group.analyses.covariance_network_tables import (
     ADDITIONAL,
     DENSITIES,
     EDGES,
@@ -26,6 +25,9 @@ from bids_msvol.group.analyses.network_tables import (
     omnibus_rows,
     statistic_rows,
 )
+from bids_msvol.group.analyses.head_size import Scans, first_scans, group_columns
+from bids_msvol.group.cells import as_float, has_number, interval_of, say_cell, say_chance, say_chances
+from bids_msvol.group.covariates import LABELS, covariate_columns, say_not_adjusted
 from bids_msvol.group.figures.network import (
     ADDITIONAL_COLOR,
     MISSING_COLOR,
@@ -38,9 +40,8 @@ from bids_msvol.group.figures.network import (
 )
 from bids_msvol.group.regions import region_label
 from bids_msvol.group.result import Analysis, CannotAnalyseError, Figure, ResultTable, with_q
-from bids_msvol.group.wording import say_count, say_interval, say_list, say_number, say_p
+from bids_msvol.group.wording import say_count, say_list, threshold
 from bids_msvol.stats.networks import (
-    FOUND_BELOW,
     PairTest,
     compare_all,
     compare_pair,
@@ -100,7 +101,7 @@ def analyse(study: Study, plan: Plan) -> Analysis:
         + omnibus_rows(data, omnibus, level)
     )
     sidecar = {
-        "Model": f"volume ~ group + {scans.saying(scans.covariates)}, residuals of all persons together",
+        "Model": f"volume ~ group + {scans.covariates.text()}, residuals of all persons together",
         "CovariateColumns": data.covariates,
         "EdgeTest": "t of the partial correlation with n - 2 - covariates degrees of freedom",
         "DifferenceTest": "Fisher's z with variance 1 / (n - 3 - covariates) of each group",
@@ -118,7 +119,7 @@ def analyse(study: Study, plan: Plan) -> Analysis:
             if others
             else "Which regions have volumes that go together across persons?"
         ),
-        methods=_methods(data, scans, permutations, bool(others)),
+        methods=_methods(data, scans, permutations, bool(others), threshold(level)),
         findings=_findings(data, edges, tests, level),
         limits=data.limits,
         tables=(
@@ -132,7 +133,7 @@ def analyse(study: Study, plan: Plan) -> Analysis:
 
 def _gather(study: Study, plan: Plan, scans: Scans) -> Networks:
     limits = list(scans.limits)
-    table = scans.table[scans.complete(scans.covariates)]
+    table = scans.covariates.complete(scans.table)
     wanted = study.volumes_mm3.reindex(columns=list(plan.regions.network)).loc[table["row"].to_numpy()]
     known = wanted.notna().mean()
     sizes = table["group"].value_counts()
@@ -152,7 +153,7 @@ def _gather(study: Study, plan: Plan, scans: Scans) -> Networks:
     table, values = table[complete], wanted.loc[complete, nodes].to_numpy(dtype=float)
     counts = {group: int((table["group"] == group).sum()) for group in scans.groups}
     # Groups that are left out may take a site with them; the columns are those of the persons who stay.
-    width = len(covariate_columns(table, scans.covariates))
+    width = len(covariate_columns(table, scans.covariates.names, group_columns(table))[0])
     usable = [group for group in scans.groups if counts[group] - 3 - width >= LEAST_FREEDOM]
     if not usable:
         raise CannotAnalyseError(
@@ -160,8 +161,11 @@ def _gather(study: Study, plan: Plan, scans: Scans) -> Networks:
         )
     kept = table["group"].isin(usable).to_numpy()
     table, values = table[kept], values[kept]
-    columns = covariate_columns(table, scans.covariates)
-    left = residualise(values, {**group_columns(table), **columns})
+    base = group_columns(table)
+    columns, left_out = covariate_columns(table, scans.covariates.names, base)
+    if left_out:
+        limits.append(f"In the network, {say_not_adjusted(left_out)}.")
+    left = residualise(values, {**base, **columns})
     residuals = {group: left[(table["group"] == group).to_numpy()] for group in usable}
     warnings = dict.fromkeys(scans.groups, "")
     for group in scans.groups:
@@ -175,9 +179,10 @@ def _gather(study: Study, plan: Plan, scans: Scans) -> Networks:
     if few:
         limits.append(f"Networks of fewer than {FEW_PERSONS} persons are not reliable: {say_list(few)}.")
     if table["site"].nunique() > 1:
+        freed = "means of the sites were" if "site" in scans.covariates.names else "nothing was"
         limits.append(
             f"Scans of {table['site'].nunique()} sites are pooled, which by itself can make or hide covariance; "
-            + ("means of the sites were taken out." if "site" in scans.covariates else "nothing was taken out for it.")
+            f"{freed} taken out for it."
         )
     limits.append("Volumes that go together across persons need not belong to regions that are connected by fibres.")
     if len(scans.groups) > 1:
@@ -202,16 +207,17 @@ def _compare(data: Networks, reference: str, group: str, permutations: int, plan
         return None
     rng = np.random.default_rng(plan.statistics.seed)
     first, second = data.residuals[reference], data.residuals[group]
-    return compare_pair(first, second, data.covariates, DENSITIES, permutations=permutations, rng=rng)
+    rate = threshold(plan.statistics.level)
+    return compare_pair(first, second, data.covariates, DENSITIES, permutations=permutations, rng=rng, rate=rate)
 
 
-def _methods(data: Networks, scans: Scans, permutations: int, compared: bool) -> tuple[str, ...]:
-    adjusted = [*(("group",) if compared else ()), *(LABELS[name] for name in scans.covariates)]
+def _methods(data: Networks, scans: Scans, permutations: int, compared: bool, alpha: float) -> tuple[str, ...]:
+    adjusted = [*(("group",) if compared else ()), *(LABELS[name] for name in scans.covariates.names)]
     sentences = [
         f"Volumes of {len(data.nodes)} regions at the first usable scan were adjusted for "
         f"{say_list(adjusted) or 'nothing'} in one linear model of all persons; the residuals of each two regions "
         f"were correlated{' within each group' if compared else ''}.",
-        f"An edge counts as found if its correlation has q at most {FOUND_BELOW} (Benjamini-Hochberg over the "
+        f"An edge counts as found if its correlation has q < {alpha:g} (Benjamini-Hochberg over the "
         f"{len(edge_nodes(len(data.nodes))[0])} edges of the group; n - 2 - {data.covariates} degrees of freedom).",
     ]
     if compared:
@@ -232,68 +238,65 @@ def _findings(
 ) -> tuple[str, ...]:
     reference, *others = data.groups
     total = len(edge_nodes(len(data.nodes))[0])
+    alpha = threshold(level)
     if not others:
-        found = [row for row in edges if _of(row, "q_group") <= FOUND_BELOW]
-        best = max(edges, key=lambda row: abs(_of(row, "r_group")))
+        found = [row for row in edges if as_float(row, "q_group") < alpha]
+        best = max(edges, key=lambda row: abs(as_float(row, "r_group")))
         return (
-            f"{len(found)} of {total} edges were found (q at most {FOUND_BELOW}, n = {data.sizes[reference]}); the "
-            f"strongest is {_edge_label(best)} (r = {_of(best, 'r_group'):.2f}, {say_p(_of(best, 'q_group'), 'q')}).",
+            f"{len(found)} of {total} edges were found (q < {alpha:g}, n = {data.sizes[reference]}); the "
+            f"strongest is {_edge_label(best)} (r = {as_float(best, 'r_group'):.2f}, "
+            f"{say_chance(best, 'q_group', 'q')}).",
         )
     sentences = []
+    symbol = "q by Fisher's z"
     for group in others[:2] if len(others) > 2 else others:
         of = {str(row["statistic"]): row for row in tests if row.get("group") == group and row.get("density") is None}
-        if of["asymmetry"].get("p") is None:
+        if not has_number(of["asymmetry"]):
             sentences.append(f"{group} could not be compared with {reference}: {of['asymmetry']['warning']}.")
             continue
-        sentences.append(
-            f"{group} (n = {data.sizes[group]}) had {_count(of[ADDITIONAL])} additional and {_count(of[MISSING])} "
-            f"missing edges of {total} against {reference} (n = {data.sizes[reference]}), where chance alone gives "
-            f"{_expected(of[ADDITIONAL], level)} and {_expected(of[MISSING], level)}; additional less missing edges: "
-            f"{_count(of['asymmetry'])}, permutation {say_p(_of(of['asymmetry'], 'p'))}, "
-            f"{say_p(_of(of['asymmetry'], 'q_bh'), 'q')} over comparisons."
-        )
         own = [row for row in edges if row["group"] == group]
-        best = min(own, key=lambda row: (_of(row, "p_fwer"), _of(row, "p")))
-        stand = sum(_of(row, "p_fwer") <= FOUND_BELOW for row in own)
-        sentences.append(
-            f"Between {group} and {reference} {stand} of {total} edges differed after correction for all edges; the "
-            f"largest difference is {_edge_label(best)} (r = {_of(best, 'r_group'):.2f} and "
-            f"{_of(best, 'r_reference'):.2f}, difference of z {say_number(_of(best, 'dz'), 2)}, "
-            f"{say_interval(_of(best, 'ci_lo'), _of(best, 'ci_hi'), level, 2)}, corrected "
-            f"{say_p(_of(best, 'p_fwer'))}, q by Fisher's z {say_p(_of(best, 'q_bh'), 'q')[2:]}); over all edges "
-            f"together {say_p(_of(of['sum_dz'], 'p'))}."
-        )
-    spread = [row for row in tests if row["statistic"] in ("largest_spread", "sum_spread") and row.get("p") is not None]
+        best = min(own, key=lambda row: (as_float(row, "p_fwer"), as_float(row, "p")))
+        stand = sum(as_float(row, "p_fwer") < alpha for row in own)
+        sentences += [
+            f"Between {group} (n = {data.sizes[group]}) and {reference} (n = {data.sizes[reference]}) {stand} of "
+            f"{total} edges differed after correction for all edges (p < {alpha:g}); over all edges together "
+            f"{say_chance(of['sum_dz'])}.",
+            f"The largest difference is {_edge_label(best)} (r = {as_float(best, 'r_group'):.2f} and "
+            f"{as_float(best, 'r_reference'):.2f}, difference of z {say_cell(best, 'dz', 2)}, "
+            f"{interval_of(best, level, digits=2)}, corrected {say_chance(best, 'p_fwer')}, "
+            f"{say_chance(best, 'q_bh', symbol)}).",
+            f"{group} had {_count(of[ADDITIONAL])} additional and {_count(of[MISSING])} missing edges against "
+            f"{reference}, where chance alone gives {_expected(of[ADDITIONAL], level)} and "
+            f"{_expected(of[MISSING], level)}; additional less missing edges: {_count(of['asymmetry'])}, permutation "
+            f"{say_chances(of['asymmetry'])} over comparisons.",
+        ]
+    spread = [row for row in tests if row["statistic"] in ("largest_spread", "sum_spread") and has_number(row)]
     if spread:
         sentences.append(
-            f"All {len(data.residuals)} groups together: largest difference of an edge {say_p(_of(spread[0], 'p'))}, "
-            f"all edges {say_p(_of(spread[1], 'p'))} (permutation, n = {spread[0]['n_sub']})."
+            f"All {len(data.residuals)} groups together: largest difference of an edge {say_chance(spread[0])}, "
+            f"all edges {say_chance(spread[1])} (permutation, n = {spread[0]['n_sub']})."
         )
     if len(others) > 2:
-        lowest = [row for row in tests if row["statistic"] == "largest_dz" and _of(row, "q_bh") <= FOUND_BELOW]
+        lowest = [row for row in tests if row["statistic"] == "largest_dz" and as_float(row, "q_bh") < alpha]
         sentences.append(
-            f"Of the {len(others)} groups, {len(lowest)} had an edge that differs from {reference} (q at most "
-            f"{FOUND_BELOW} over comparisons of the largest difference)."
+            f"Of the {len(others)} groups, {len(lowest)} had an edge that differs from {reference} (q < "
+            f"{alpha:g} over comparisons of the largest difference)."
         )
     return tuple(sentences)
 
 
 def _count(row: Mapping[str, object]) -> str:
-    return f"{_of(row, 'observed'):.0f}"
+    return f"{as_float(row, 'observed'):.0f}"
 
 
 def _expected(row: Mapping[str, object], level: float) -> str:
     """Say what chance alone gives, ``19.1 (95 % 5 to 44)``."""
-    return f"{_of(row, 'expected'):.1f} ({100 * level:.0f} % {_of(row, 'null_lo'):.0f} to {_of(row, 'null_hi'):.0f})"
+    low, high = as_float(row, "null_lo"), as_float(row, "null_hi")
+    return f"{as_float(row, 'expected'):.1f} ({100 * level:.0f} % {low:.0f} to {high:.0f})"
 
 
 def _edge_label(row: Mapping[str, object]) -> str:
     return f"{region_label(str(row['node_1']))} with {region_label(str(row['node_2']))}"
-
-
-def _of(row: Mapping[str, object], name: str) -> float:
-    value = row.get(name)
-    return float("nan") if value is None else float(cast(float, value))
 
 
 def _figures(
@@ -304,27 +307,24 @@ def _figures(
     circles = [_circle(data, group, rows, tests, level) for group, rows in of.items() if group in data.residuals]
     compared = [f"{group} (n = {data.sizes[group]})" for group in others if group in data.residuals]
     against = f" against {reference} (n = {data.sizes[reference]})"
+    alpha = threshold(level)
     caption = (
-        f"Edges found (q at most {FOUND_BELOW}) in {say_list(compared)}{against}. Shared: in both; additional: not in "
+        f"Edges found (q < {alpha:g}) in {say_list(compared)}{against}. Shared: in both; additional: not in "
         f"{reference}; missing: in {reference} only; in brackets what chance alone gives. The kinds describe and do "
         "not test a difference."
         if compared
-        else f"Edges found (q at most {FOUND_BELOW}) in {reference} (n = {data.sizes[reference]})."
+        else f"Edges found (q < {alpha:g}) in {reference} (n = {data.sizes[reference]})."
     )
-    note = (
-        "Additional or missing is a description: see the permutation tests"
-        if compared
-        else f"Found: q at most {FOUND_BELOW}"
-    )
+    note = "Additional or missing is a description: see the permutation tests" if compared else f"Found: q < {alpha:g}"
     circle = Figure(
         "covariance_circles",
         caption,
         "Regions on a circle, left and right mirrored, and lines between those whose volumes go together.",
         partial(draw_circles, data.nodes, tuple(circles), note),
     )
-    matrices = [_matrix_panel(data, group, of.get(group, [])) for group in data.residuals]
+    matrices = [_matrix_panel(data, group, of.get(group, []), alpha) for group in data.residuals]
     shown = say_list([f"{group} (n = {data.sizes[group]})" for group in data.residuals])
-    differences = f"; above the diagonal the difference from {reference}, dots: corrected p at most {FOUND_BELOW}"
+    differences = f"; above the diagonal the difference from {reference}, dots: corrected p < {alpha:g}"
     matrix = Figure(
         "covariance_matrices",
         f"Partial correlations between volumes in {shown}{differences if compared else ''}.",
@@ -350,7 +350,7 @@ def _circle(
     reference = data.groups[0]
     title = f"{group} (n = {data.sizes[group]})"
     if "class" not in rows[0]:
-        found = tuple(pair for pair, row in zip(ends, rows, strict=True) if _of(row, "q_group") <= FOUND_BELOW)
+        found = tuple(pair for pair, row in zip(ends, rows, strict=True) if as_float(row, "q_group") < threshold(level))
         return CirclePanel(title, (Line(f"found: {len(found)} of {len(rows)}", MISSING_COLOR, False, found),))
     lines = []
     for kind, color in ((SHARED, SHARED_COLOR), (MISSING, MISSING_COLOR), (ADDITIONAL, ADDITIONAL_COLOR)):
@@ -361,7 +361,7 @@ def _circle(
     return CirclePanel(f"{title} against {reference} (n = {data.sizes[reference]})", tuple(lines))
 
 
-def _matrix_panel(data: Networks, group: str, rows: Sequence[Mapping[str, object]]) -> MatrixPanel:
+def _matrix_panel(data: Networks, group: str, rows: Sequence[Mapping[str, object]], alpha: float) -> MatrixPanel:
     nodes = len(data.nodes)
     values = matrix_of(correlate(data.residuals[group]), nodes)
     np.fill_diagonal(values, np.nan)
@@ -370,6 +370,6 @@ def _matrix_panel(data: Networks, group: str, rows: Sequence[Mapping[str, object
     if group != reference and reference in data.residuals:
         above = np.triu_indices(nodes, 1)
         values[above] -= correlate(data.residuals[reference])
-        marked[above] = [_of(row, "p_fwer") <= FOUND_BELOW for row in rows]
+        marked[above] = [as_float(row, "p_fwer") < alpha for row in rows]
         return MatrixPanel(f"{group} (n = {data.sizes[group]})\nabove: less {reference}", values, marked)
     return MatrixPanel(f"{group} (n = {data.sizes[group]})", values, marked)

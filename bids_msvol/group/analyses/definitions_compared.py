@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,23 +15,22 @@ from bids_msvol.bids.tabular import Column, Table
 from bids_msvol.clinical.course import Relapse, Visit
 from bids_msvol.clinical.definitions import DEFINITIONS, ProgressionDefinition, describe
 from bids_msvol.clinical.events import find_events
-from bids_msvol.group.analyses.follow_up import follow_up, patient_groups, say_left_out
+from bids_msvol.group.analyses.follow_up import follow_up
+from bids_msvol.group.cells import as_count, as_float, has_number, interval_of, say_cell
 from bids_msvol.group.courses import find_courses, make_relapses, plan_definition, relapse_days
 from bids_msvol.group.figures.survival import DefinitionPoint, draw_definitions
+from bids_msvol.group.grouping import EVERYBODY
+from bids_msvol.group.people import find_patients, is_among, with_everybody
 from bids_msvol.group.result import (
-    FAMILY,
     NOTES,
     Analysis,
     CannotAnalyseError,
     Figure,
-    Q,
     ResultTable,
     number,
-    p_column,
-    with_q,
 )
 from bids_msvol.group.study import DAYS_PER_YEAR
-from bids_msvol.group.wording import say_count, say_number
+from bids_msvol.group.wording import say_count
 from bids_msvol.stats.counts import poisson_rate
 from bids_msvol.stats.proportions import compare_proportions, proportion
 
@@ -48,7 +46,6 @@ RULES = ("seed", "msbase", "trial")
 BASELINES = ("fixed", "roving")
 """What is varied, each with each, starting from the definition of the plan."""
 
-EVERYBODY = "all"
 
 DEFINITION_TABLE = Table(
     "Definitions of worsening compared",
@@ -82,15 +79,21 @@ DEFINITION_TABLE = Table(
         number("difference", "Share of persons less that of the reference."),
         number("difference_lo", "Lower end of Newcombe's interval."),
         number("difference_hi", "Upper end of Newcombe's interval."),
-        p_column(description="Fisher's exact test against the reference, not corrected."),
-        Q,
-        FAMILY,
-        *NOTES,
-        Column("description", "The definition in full."),
+        NOTES[1],
     ),
 )  # fmt: skip
 
-TABLES = (DEFINITION_TABLE,)
+TEXT_TABLE = Table(
+    "Definitions of worsening in full",
+    "definition_texts.tsv",
+    "One row for each definition of the table of definitions compared.",
+    (
+        Column("definition", "Name, or which choices were changed in the definition of the plan."),
+        Column("description", "The definition in full."),
+    ),
+)
+
+TABLES = (DEFINITION_TABLE, TEXT_TABLE)
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,8 @@ def analyse(study: Study, plan: Plan) -> Analysis:
         If no patient has two EDSS visits.
     """
     people = follow_up(study)
-    groups = patient_groups(study, people)
+    patients = find_patients(study)
+    groups = patients.groups
     courses = {
         name: visits
         for name, visits in find_courses(study.visits, "edss").items()
@@ -132,11 +136,10 @@ def analyse(study: Study, plan: Plan) -> Analysis:
     relapses = make_relapses(onsets, list(courses))
     years = np.array([_length(visits) for visits in courses.values()])
     label = people["group"].reindex(list(courses)).to_numpy(dtype=object)
-    members = {EVERYBODY: np.ones(len(label), dtype=bool)}
-    if len(groups) > 1:
-        members |= {group: label == group for group in groups}
+    members = {group: is_among(label, group) for group in with_everybody(groups)}
     variants = make_variants(plan)
     found = [_find(courses, relapses, variant.definition) for variant in variants]
+    texts = tuple({"definition": one.label, "description": describe(one.definition)} for one in variants)
     rows: list[dict[str, object]] = []
     for variant, one in zip(variants, found, strict=True):
         counted = [
@@ -144,16 +147,18 @@ def analyse(study: Study, plan: Plan) -> Analysis:
             for group, chosen in members.items()
         ]
         rows += [counted[0], *_compare(counted[1:], plan)]
-    table = with_q(rows)
     return Analysis(
         name=NAME,
         title=TITLE,
         question="How much do the rates of confirmed worsening and of PIRA depend on their definition?",
         methods=_methods(variants, plan),
-        findings=tuple(_findings(table, groups)),
-        limits=(*say_left_out(study, people), *_limits(len(people) - len(courses), onsets is not None)),
-        tables=(ResultTable(DEFINITION_TABLE, table, {"Definitions": len(variants)}),),
-        figures=(_figure(table, plan.statistics.level),),
+        findings=tuple(_findings(rows, groups, plan.statistics.level)),
+        limits=(*patients.limits, *_limits(len(people) - len(courses), onsets is not None)),
+        tables=(
+            ResultTable(DEFINITION_TABLE, tuple(rows), {"Definitions": len(variants)}),
+            ResultTable(TEXT_TABLE, texts),
+        ),
+        figures=(_figure(rows, plan.statistics.level),),
     )
 
 
@@ -221,7 +226,6 @@ def _row(
         "n_worsened": share.count, "share": share.share, "share_lo": share.low, "share_hi": share.high,
         "n_events": events,
         "n_changed": int(((found.events > 0) != (reference.events > 0))[chosen].sum()),
-        "description": describe(variant.definition),
     }  # fmt: skip
     if time <= 0.0:
         return {**row, "warning": "no patient of the group has two visits"}
@@ -249,16 +253,13 @@ def _compare(rows: Sequence[dict[str, object]], plan: Plan) -> Iterator[dict[str
     first, *others = rows
     yield first
     for row in others:
-        pair = [(int(str(one["n_worsened"])), int(str(one["n_sub"]))) for one in (first, row)]
-        shared = {**row, "reference": first["group"], "family": "definitions of worsening"}
+        pair = [(as_count(one, "n_worsened"), as_count(one, "n_sub")) for one in (first, row)]
+        shared = {**row, "reference": first["group"]}
         if not pair[0][1] or not pair[1][1] or not pair[0][0] + pair[1][0]:
             yield {**shared, "warning": "not compared: a group is empty, or nobody worsened"}
             continue
         test = compare_proportions(pair[0], pair[1], plan.statistics.level)
-        yield {
-            **shared, "difference": test.difference, "difference_lo": test.low, "difference_hi": test.high, "p": test.p,
-            "assumptions": "length of follow-up is not allowed for",
-        }  # fmt: skip
+        yield {**shared, "difference": test.difference, "difference_lo": test.low, "difference_hi": test.high}
 
 
 def _methods(variants: Sequence[Variant], plan: Plan) -> tuple[str, ...]:
@@ -267,13 +268,13 @@ def _methods(variants: Sequence[Variant], plan: Plan) -> tuple[str, ...]:
         f"other studies and programs, and that of this study with confirmation after {CONFIRMATION_WEEKS[0]}, "
         f"{CONFIRMATION_WEEKS[1]} or {CONFIRMATION_WEEKS[2]} weeks, with each rule of what change counts "
         f"({', '.join(RULES)}), and with a fixed or roving baseline. Rates are worsenings in 100 person-years from the "
-        "first to the last visit, with exact Poisson intervals; shares have Wilson intervals. Every definition is "
-        "written out in the table.",
+        "first to the last visit, with exact Poisson intervals; shares have Wilson intervals, and their differences "
+        "between groups Newcombe's. Every definition is written out in a table of its own.",
         f"Definition of this study: {describe(plan_definition(plan))}",
     )
 
 
-def _findings(rows: Sequence[Mapping[str, object]], groups: Sequence[str]) -> Iterator[str]:
+def _findings(rows: Sequence[Mapping[str, object]], groups: Sequence[str], level: float) -> Iterator[str]:
     everybody = [row for row in rows if row["group"] == EVERYBODY and "rate" in row]
     if not everybody:
         return
@@ -281,30 +282,48 @@ def _findings(rows: Sequence[Mapping[str, object]], groups: Sequence[str]) -> It
     if not any(row["n_events"] for row in everybody):
         yield (
             f"No definition of {len(everybody)} finds a confirmed worsening in any of "
-            f"{say_count(int(str(own['n_sub'])), 'patient')}."
+            f"{say_count(as_count(own, 'n_sub'), 'patient')}."
         )
         return
-    ordered = sorted(everybody, key=lambda row: _float(row["rate"]))
     yield (
-        f"By the definition of this study {own['n_worsened']} of {say_count(int(str(own['n_sub'])), 'patient')} "
-        f"({100 * _float(own['share']):.0f} %) worsened: {say_number(_float(own['rate']))} worsenings in 100 "
-        f"person-years. Under {len(everybody)} definitions the rate ranges from "
-        f"{say_number(_float(ordered[0]['rate']))} ({ordered[0]['definition']}) to "
-        f"{say_number(_float(ordered[-1]['rate']))} ({ordered[-1]['definition']})."
+        f"By the definition of this study {own['n_worsened']} of {say_count(as_count(own, 'n_sub'), 'patient')} "
+        f"({100 * as_float(own, 'share'):.0f} %) worsened: {say_cell(own, 'rate')} worsenings in 100 "
+        f"person-years ({interval_of(own, level)})."
     )
-    pira = sorted(_float(row["pira_share"]) for row in everybody if "pira_share" in row and row["n_events"])
+    yield _say_range(everybody)
+    pira = sorted(as_float(row, "pira_share") for row in everybody if "pira_share" in row and row["n_events"])
     if pira:
         yield f"The share of PIRA among worsenings ranges from {100 * pira[0]:.0f} to {100 * pira[-1]:.0f} %."
     for group in groups[1:3]:
-        tested = [row for row in rows if row["group"] == group and "p" in row]
-        if tested:
-            gaps = [100 * _float(row["difference"]) for row in tested]
-            small = sum(1 for row in tested if _float(row["p"]) < 0.05)
+        compared = [row for row in rows if row["group"] == group and has_number(row, "difference")]
+        if compared:
+            gaps = [100 * as_float(row, "difference") for row in compared]
+            own = compared[0]
+            interval = interval_of(own, level, "difference_lo", "difference_hi", factor=100.0, digits=2)
             yield (
                 f"{group} less {groups[0]}: the difference of the shares of persons who worsened ranges from "
-                f"{min(gaps):.0f} to {max(gaps):.0f} percentage points; uncorrected p is below 0.05 under {small} of "
-                f"{len(tested)} definitions (exploratory)."
+                f"{min(gaps):.0f} to {max(gaps):.0f} percentage points over {len(compared)} definitions; by "
+                f"{own['definition']} it is {gaps[0]:.0f} ({interval})."
             )
+
+
+def _say_range(rows: Sequence[Mapping[str, object]]) -> str:
+    """Say over which rates definitions range, and how many of them give the same one."""
+    by_rate: dict[int, list[str]] = {}
+    for row in sorted(rows, key=lambda row: as_count(row, "n_events")):
+        by_rate.setdefault(as_count(row, "n_events"), []).append(str(row["definition"]))
+    rates = {as_count(row, "n_events"): say_cell(row, "rate") for row in rows}
+    if len(by_rate) == 1:
+        return f"All {len(rows)} definitions find the same number of worsenings."
+
+    def named(count: int) -> str:
+        names = by_rate[count]
+        return f"{rates[count]} ({names[0] if len(names) == 1 else f'{len(names)} definitions'})"
+
+    common = max(by_rate, key=lambda count: len(by_rate[count]))
+    ends = (min(by_rate), max(by_rate))
+    most = f"; {len(by_rate[common])} give {rates[common]}" if common not in ends and len(by_rate[common]) > 1 else ""
+    return f"Under {len(rows)} definitions the rate ranges from {named(ends[0])} to {named(ends[1])}{most}."
 
 
 def _limits(left_out: int, has_relapses: bool) -> Iterator[str]:
@@ -313,32 +332,32 @@ def _limits(left_out: int, has_relapses: bool) -> Iterator[str]:
     if not has_relapses:
         yield "Relapses were not recorded: PIRA and RAW cannot be told apart, and no visit is left out for a relapse."
     yield (
+        "The intervals of rates take the worsenings of one person as independent: where some worsen again and again, "
+        "they are too narrow. Differences of shares do not allow for the length of follow-up."
+    )
+    yield (
         "Visits that are further apart than a definition asks for confirm nothing under it: part of the differences is "
         "due to when people were seen. A definition must be chosen before the data are seen, not from this table."
     )
-
-
-def _float(value: object) -> float:
-    return float(value)  # type: ignore[arg-type]
 
 
 def _figure(rows: Sequence[Mapping[str, object]], level: float) -> Figure:
     points = tuple(
         DefinitionPoint(
             str(row["definition"]),
-            (_float(row["rate"]), _float(row["ci_lo"]), _float(row["ci_hi"])),
-            tuple(100 * _float(row.get(name, math.nan)) for name in ("pira_share", "pira_lo", "pira_hi")),  # type: ignore[arg-type]
+            (as_float(row, "rate"), as_float(row, "ci_lo"), as_float(row, "ci_hi")),
+            (100 * as_float(row, "pira_share"), 100 * as_float(row, "pira_lo"), 100 * as_float(row, "pira_hi")),
             row["kind"] == "named",
             row["kind"] == "plan",
         )
         for row in rows
         if row["group"] == EVERYBODY and "rate" in row
     )
-    n = next((row["n_sub"] for row in rows if row["group"] == EVERYBODY), 0)
+    n = next((as_count(row, "n_sub") for row in rows if row["group"] == EVERYBODY), 0)
     return Figure(
         "definitions",
         f"Rate of confirmed worsening and share of PIRA under {len(points)} definitions, with {100 * level:.0f} % "
         f"intervals; n = {n} patients.",
         "Points with intervals, one row for each definition.",
-        partial(draw_definitions, points, int(str(n))),
+        partial(draw_definitions, points, n),
     )

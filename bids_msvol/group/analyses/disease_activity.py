@@ -11,14 +11,16 @@ import numpy as np
 import pandas as pd
 
 from bids_msvol.clinical.definitions import describe
-from bids_msvol.group.analyses.activity_tables import NEDA, NEDA_TESTS, PATIENT_YEARS
-from bids_msvol.group.analyses.follow_up import follow_up, patient_groups, say_left_out
+from bids_msvol.group.analyses.disease_activity_scales import SCALE_EVENTS, SCALE_LABELS, say_scales, scale_events
+from bids_msvol.group.analyses.disease_activity_tables import NEDA, NEDA_TESTS, PATIENT_YEARS
+from bids_msvol.group.analyses.follow_up import follow_up
 from bids_msvol.group.analyses.neda_counts import ALL_YEARS, COMPONENTS, STATES, as_states, by_person, by_year
-from bids_msvol.group.analyses.scale_worsening import SCALE_EVENTS, SCALE_LABELS, say_scales, scale_events
+from bids_msvol.group.cells import as_count, as_float, interval_of, say_chances
 from bids_msvol.group.courses import plan_definition
 from bids_msvol.group.figures.activity import NedaBar, Share, draw_components, draw_neda
+from bids_msvol.group.people import find_patients
 from bids_msvol.group.result import Analysis, CannotAnalyseError, Figure, ResultTable, with_q
-from bids_msvol.group.wording import say_count, say_interval, say_list, say_p
+from bids_msvol.group.wording import say_count, say_list, say_some, threshold
 from bids_msvol.stats.proportions import compare_proportions, permute_shares, proportion
 
 if TYPE_CHECKING:
@@ -48,7 +50,8 @@ def analyse(study: Study, plan: Plan) -> Analysis:
         If no patient has two sessions of known days, or nothing of NEDA was recorded.
     """
     people = follow_up(study)
-    groups = patient_groups(study, people)
+    patients = find_patients(study)
+    groups = patients.groups
     intervals = study.intervals[study.intervals["participant_id"].isin(people.index)]
     if intervals.empty:
         raise CannotAnalyseError("no patient has two sessions of known days, so there is no interval to judge")
@@ -69,7 +72,7 @@ def analyse(study: Study, plan: Plan) -> Analysis:
         question="How many patients had no evidence of disease activity, in each year and over all of follow-up?",
         methods=_methods(study, plan, len(groups)),
         findings=tuple(filter(None, [*_findings(counts, tests, plan.statistics.level), say_scales(scales)])),
-        limits=(*say_left_out(study, people), *_limits(intervals, yearly, overall, study, people)),
+        limits=(*patients.limits, *_limits(intervals, yearly, overall, study, people)),
         tables=(
             ResultTable(PATIENT_YEARS, _patient_years(study, intervals, people), {"LesionSource": study.lesion_source}),
             ResultTable(NEDA, counts, {"Definition": describe(plan_definition(plan))}),
@@ -141,7 +144,7 @@ def _count_row(group: str, year: str, rows: pd.DataFrame, parts: Mapping[str, st
     for name in parts:
         known = rows[name].dropna()
         row |= {f"n_judged_{name}": len(known), f"n_failed_{name}": int((known == 0.0).sum())}
-    judged = int(str(row["n_judged_neda3"]))
+    judged = as_count(row, "n_judged_neda3")
     row["warning"] = f"{say_count(judged, 'person')} judged" if judged < FEWEST_JUDGED else ""
     return row
 
@@ -254,27 +257,31 @@ def _findings(
     for state, name in STATES.items():
         for year, when in (("1", "in year 1"), (ALL_YEARS, "over all of follow-up")):
             rows = [row for row in counts if row["year"] == year and row[f"n_judged_{state}"]]
-            parts = [
-                f"{row['group']} {100 * _float(row[f'share_{state}']):.0f} % ({_percent(row, f'_{state}', level)}; "
-                f"{row[f'n_{state}']} of {row[f'n_judged_{state}']}, {row[f'n_unknown_{state}']} unknown)"
-                for row in rows[:4]
-            ]
+            parts = [_say_share(row, state, level, brief=len(rows) > 2) for row in rows[:4]]
             if parts and (state == "neda3" or year == "1"):
                 yield f"{name} {when}: {'; '.join(parts)}."
     for row in [row for row in tests if row["family"] == PRIMARY and "p" in row][:2]:
         yield (
-            f"NEDA-3 in year 1, {row['group']} less {row['reference']}: {100 * _float(row['difference']):.0f} "
-            f"percentage points ({_percent(row, '', level)}; Fisher's exact test, {say_p(_float(row['p']))}, "
-            f"{say_p(_float(row['q_bh']), 'q')}; n = {row['n_sub']})."
+            f"NEDA-3 in year 1, {row['group']} less {row['reference']}: {100 * as_float(row, 'difference'):.0f} "
+            f"percentage points ({_percent(row, '', level)}; Fisher's exact test, {say_chances(row)}; "
+            f"n = {row['n_sub']})."
         )
     others = [row for row in tests if row["family"] == OTHERS and "p" in row]
-    standing = [row for row in others if _float(row["q_bh"]) < 0.05]
+    below = threshold(level)
+    standing = [row for row in others if as_float(row, "q_bh") < below]
     if others:
-        names = [f"{_label(row)} ({row['group']})" for row in standing[:4]]
+        names = [f"{_label(row)} ({row['group']})" for row in standing]
         yield (
             f"Of {len(others)} further tests of NEDA and its components (exploratory), {len(standing)} "
-            f"had q below 0.05{': ' + say_list(names) if names else ''}."
+            f"had q below {below:g}{': ' + say_some(names, 4) if names else ''}."
         )
+
+
+def _say_share(row: Mapping[str, object], state: str, level: float, *, brief: bool) -> str:
+    """Return the share of a group, with its numbers where few groups leave room for them."""
+    counts = f"; {row[f'n_{state}']} of {row[f'n_judged_{state}']}, {row[f'n_unknown_{state}']} unknown"
+    share = f"{row['group']} {100 * as_float(row, f'share_{state}'):.0f} %"
+    return f"{share} ({_percent(row, f'_{state}', level)}{'' if brief else counts})"
 
 
 def _label(row: Mapping[str, object]) -> str:
@@ -284,11 +291,7 @@ def _label(row: Mapping[str, object]) -> str:
 
 
 def _percent(row: Mapping[str, object], suffix: str, level: float) -> str:
-    return say_interval(100 * _float(row[f"ci_lo{suffix}"]), 100 * _float(row[f"ci_hi{suffix}"]), level, 2)
-
-
-def _float(value: object) -> float:
-    return float(value)  # type: ignore[arg-type]
+    return interval_of(row, level, f"ci_lo{suffix}", f"ci_hi{suffix}", factor=100.0, digits=2)
 
 
 def _limits(
@@ -325,8 +328,9 @@ def _figures(
 ) -> tuple[Figure, ...]:
     bars = tuple(
         NedaBar(
-            str(row["group"]), str(row["year"]), STATES[state], int(str(row[f"n_{state}"])),
-            int(str(row[f"n_judged_{state}"])), int(str(row[f"n_unknown_{state}"])),
+            str(row["group"]), str(row["year"]), STATES[state], as_count(row, f"n_{state}"),
+            as_count(row, f"n_judged_{state}"), as_count(row, f"n_unknown_{state}"),
+            as_float(row, f"share_{state}"), as_float(row, f"ci_lo_{state}"), as_float(row, f"ci_hi_{state}"),
         )
         for row in counts
         for state in STATES
@@ -335,7 +339,7 @@ def _figures(
         Share(
             label,
             str(row["group"]),
-            proportion(int(str(row[f"n_failed_{name}"])), int(str(row[f"n_judged_{name}"])), level),
+            proportion(as_count(row, f"n_failed_{name}"), as_count(row, f"n_judged_{name}"), level),
         )
         for row in counts
         for name, label in parts.items()
@@ -344,8 +348,9 @@ def _figures(
     return (
         Figure(
             "neda",
-            "Persons with and without NEDA by year and over all of follow-up; those not judged are shown.",
-            f"Stacked bars of NEDA-3 and NEDA-4 for {len(groups)} groups.",
+            "Persons with and without NEDA by year and over all of follow-up; those not judged are shown. Points: "
+            f"share of those judged, with Wilson {100 * level:.0f} % intervals.",
+            f"Stacked bars of NEDA-3 and NEDA-4 for {len(groups)} groups, with a point and its interval on each.",
             partial(draw_neda, bars, tuple(groups)),
         ),
         Figure(

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is followed, from when to when; and the groups of patients that events are compared between."""
+"""Follow-up of patients (disease_activity, relapse_rates, time_to_event, definitions_compared), and its models."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from bids_msvol.group.covariates import choose_covariates, covariate_columns, say_not_adjusted
+from bids_msvol.group.people import is_control
 from bids_msvol.group.study import DAYS_PER_YEAR
-from bids_msvol.group.wording import say_count
-from bids_msvol.stats.design import treatment_columns
+from bids_msvol.stats.design import INTERCEPT, treatment_columns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,15 +40,12 @@ class Adjusted:
         Those with all values.
     columns
         (row,) values by name: ``group[...]`` for each group but the reference, then the covariates.
-    terms
-        Names of the covariates that are in the model.
     notes
         What was left out, and why.
     """
 
     rows: pd.DataFrame
     columns: dict[str, NDArray[np.float64]]
-    terms: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -60,7 +58,7 @@ def follow_up(study: Study) -> pd.DataFrame:
         ``group`` (text or ``None``), ``sex``, ``age`` (years, at the baseline), ``edss`` (at the baseline),
         ``start_day``, ``end_day`` (NaN where no day is known) and ``years`` between them.
     """
-    persons = study.persons.loc[~study.persons["is_control"].astype(bool)]
+    persons = study.persons.loc[~is_control(study)]
     dated = study.sessions.loc[study.sessions["years"] >= 0.0]
     by_session = dated.groupby("participant_id", sort=False)
     visits = study.visits.dropna(subset="days").groupby("participant_id", sort=False)["days"]
@@ -83,52 +81,25 @@ def follow_up(study: Study) -> pd.DataFrame:
     )
 
 
-def patient_groups(study: Study, people: pd.DataFrame) -> tuple[str, ...]:
-    """Return the groups that hold patients, the reference first."""
-    return tuple(name for name in study.groups() if (people["group"] == name).any())
-
-
-def say_left_out(study: Study, people: pd.DataFrame) -> tuple[str, ...]:
-    """Say who takes no part in the comparison of groups."""
-    controls = int(study.persons["is_control"].astype(bool).sum())
-    unknown = int(people["group"].isna().sum())
-    sentences = []
-    if controls:
-        sentences.append(f"{say_count(controls, 'healthy control')} left out: events of disease are those of patients.")
-    if unknown:
-        sentences.append(f"{say_count(unknown, 'person')} of unknown group left out of the comparison of groups.")
-    return tuple(sentences)
-
-
 def adjust(rows: pd.DataFrame, groups: Sequence[str], covariates: Sequence[str]) -> Adjusted:
     """Return the columns of a model of groups and covariates, for the rows that have all values.
 
     Parameters
     ----------
     rows
-        ``group`` and the covariates; ``sex`` is text, F or M.
+        ``group`` and the covariates.
     groups
         Those that are compared, the reference first.
     covariates
-        Names of columns. One without two values is left out, and said.
+        Those wanted; see `bids_msvol.group.covariates.choose_covariates` for which of them are used.
     """
-    notes = []
     among = rows[rows["group"].isin(list(groups))]
-    known = []
-    for name in covariates:
-        if among[name].dropna().nunique() > 1:
-            known.append(name)
-        else:
-            notes.append(f"{name} left out: it has no two values")
-    complete = among.dropna(subset=known)
-    missing = len(among) - len(complete)
-    if missing:
-        notes.append(f"{say_count(missing, 'person')} without {' or '.join(known)} left out")
+    chosen = choose_covariates(among, covariates, among["group"])
+    complete = chosen.complete(among)
     labels = complete["group"].astype(str).to_numpy()
-    columns: dict[str, Any] = {}
+    columns: dict[str, NDArray[np.float64]] = {}
     if len(groups) > 1 and (labels == groups[0]).any():
         columns = treatment_columns("group", labels, groups[0])
-    for name in known:
-        values = complete[name]
-        columns[name] = (values == "M").to_numpy(float) if name == "sex" else values.to_numpy(dtype=float)
-    return Adjusted(complete, columns, tuple(known), tuple(notes))
+    adjusting, left_out = covariate_columns(complete, chosen.names, {INTERCEPT: np.ones(len(labels)), **columns})
+    notes = [note.removesuffix(".") for note in chosen.notes]
+    return Adjusted(complete, columns | adjusting, tuple(filter(None, [*notes, say_not_adjusted(left_out)])))

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first usable scan of each person with what volumes are adjusted for, and volumes in heads of different size."""
+"""First scans and head size (group_volumes, covariance_network): what volumes are adjusted for, and how."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bids_msvol.group.wording import say_count, say_list
-from bids_msvol.stats.design import INTERCEPT, make_design, treatment_columns
+from bids_msvol.group.covariates import Covariates, choose_covariates
+from bids_msvol.group.people import say_unknown_group
+from bids_msvol.group.wording import say_count
+from bids_msvol.stats.design import INTERCEPT, treatment_columns
 from bids_msvol.stats.regression import fit_ols
 
 if TYPE_CHECKING:
@@ -21,14 +22,8 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-LABELS = {"etiv_ml": "intracranial volume", "age": "age", "sex": "sex", "site": "site"}
-"""What volumes may be adjusted for, in words, in the order in which they are taken in while persons are enough."""
-
-LEAST_KNOWN = 0.5
-"""A covariate known for fewer persons of any group than this share is left out: it would cost more than it mends."""
-
-LEAST_FREEDOM = 10
-"""Degrees of freedom that covariates must leave."""
+COVARIATES = ("etiv_ml", "age", "sex", "site")
+"""What volumes may be adjusted for, in the order in which they are taken in while persons are enough."""
 
 LEAST_CONTROLS = 20
 """Controls from whom the slope of a volume on head size is learnt; from fewer it would be too uncertain."""
@@ -49,24 +44,15 @@ class Scans:
     groups
         Groups with a scan, in the order of the study.
     covariates
-        Columns that volumes are adjusted for: those of ``LABELS`` that the data allow.
+        What volumes are adjusted for: those of ``COVARIATES`` that the data allow.
     limits
         Who and what was left out, as sentences.
     """
 
     table: pd.DataFrame
     groups: tuple[str, ...]
-    covariates: tuple[str, ...]
+    covariates: Covariates
     limits: tuple[str, ...]
-
-    def complete(self, covariates: Sequence[str]) -> pd.Series[bool]:
-        """Return who has all of these covariates."""
-        known: pd.Series[bool] = self.table[list(covariates)].notna().all(axis=1)
-        return known
-
-    def saying(self, covariates: Sequence[str]) -> str:
-        """Return covariates in words, ``age, sex and intracranial volume``."""
-        return say_list([LABELS[name] for name in covariates]) or "nothing"
 
 
 def first_scans(study: Study, measured: pd.Index[Any]) -> Scans:
@@ -94,36 +80,14 @@ def first_scans(study: Study, measured: pd.Index[Any]) -> Scans:
             "is_control": persons["is_control"],
         }
     )
-    unknown = int(table["group"].isna().sum())
+    unknown = say_unknown_group(table["group"])
     table = table[table["group"].notna()]
-    limits = []
-    if unknown:
-        limits.append(f"{say_count(unknown, 'person')} with a scan but of unknown group {_were(unknown)} left out.")
+    later = int((first.loc[table.index, "years"] > 0.0).sum())
+    said = f"The first usable scan of {later} of {say_count(len(table), 'person')} is later than the baseline."
+    unknown = (*unknown, *((said,) if later else ()))
     groups = tuple(name for name in study.groups() if (table["group"] == name).any())
-    covariates, left_out = _choose(table)
-    scans = Scans(table, groups, covariates, (*limits, *left_out))
-    lacking = int((~scans.complete(covariates)).sum())
-    if lacking:
-        limits.append(
-            f"{say_count(lacking, 'person')} {_were(lacking)} left out because {scans.saying(covariates)} "
-            "were not all known."
-        )
-    return Scans(table, groups, covariates, (*limits, *left_out))
-
-
-def covariate_columns(table: pd.DataFrame, covariates: Sequence[str]) -> dict[str, Floats]:
-    """Return covariates as columns of a model; what does not vary among these persons is left out."""
-    columns: dict[str, Floats] = {}
-    for name in covariates:
-        if table[name].nunique() < 2:
-            continue
-        if name in ("sex", "site"):
-            columns.update(treatment_columns(name, table[name].to_numpy(dtype=object)))
-        else:
-            # Centred, so that the intercept is a volume that exists.
-            values = table[name].to_numpy(dtype=float)
-            columns[name] = values - values.mean()
-    return columns
+    covariates = choose_covariates(table, COVARIATES, table["group"])
+    return Scans(table, groups, covariates, (*unknown, *covariates.notes))
 
 
 def group_columns(table: pd.DataFrame) -> dict[str, Floats]:
@@ -178,42 +142,3 @@ def learns_from_controls(table: pd.DataFrame, reference: str) -> bool:
     """
     chosen = table[table["group"] == reference]
     return len(chosen) >= LEAST_CONTROLS and bool(chosen["is_control"].all())
-
-
-def _choose(table: pd.DataFrame) -> tuple[tuple[str, ...], list[str]]:
-    """Choose covariates one after the other; say which cannot be used and why."""
-    chosen: list[str] = []
-    limits: list[str] = []
-    for name in LABELS:
-        known = table[name].notna()
-        if not known.any() or (name == "site" and table[name].nunique() < 2):
-            if name != "site":
-                limits.append(f"{LABELS[name].capitalize()} is not known: nothing is adjusted for it.")
-            continue
-        shares = known.groupby(table["group"]).mean()
-        if shares.min() < LEAST_KNOWN:
-            limits.append(f"{LABELS[name].capitalize()} is not adjusted for: most of {shares.idxmin()} have none.")
-            continue
-        trial = [*chosen, name]
-        people = table[table[trial].notna().all(axis=1)]
-        columns = covariate_columns(people, trial)
-        if table.loc[people.index, name].nunique() < 2:
-            limits.append(f"{LABELS[name].capitalize()} does not vary and is not adjusted for.")
-            continue
-        try:
-            width = len(make_design({**group_columns(people), **columns}).names)
-        except ValueError:
-            limits.append(
-                f"{LABELS[name].capitalize()} is not adjusted for: it cannot be told apart from groups and other "
-                "covariates."
-            )
-            continue
-        if len(people) - width < LEAST_FREEDOM:
-            limits.append(f"{LABELS[name].capitalize()} is not adjusted for: there are too few persons.")
-            continue
-        chosen = trial
-    return tuple(chosen), limits
-
-
-def _were(count: int) -> str:
-    return "was" if count == 1 else "were"

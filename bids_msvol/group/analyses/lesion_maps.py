@@ -13,18 +13,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bids_msvol.bids.tabular import Column, Table
+from bids_msvol.group.cells import as_count, as_float, say_chance
 from bids_msvol.group.figures.lesion_maps import draw_lesion_maps
+from bids_msvol.group.people import say_unknown_group
 from bids_msvol.group.result import (
+    FAMILY,
     GROUP,
     Analysis,
     CannotAnalyseError,
     Figure,
+    Q,
     ResultImage,
     ResultTable,
     number,
     p_column,
+    with_q,
 )
-from bids_msvol.group.wording import say_count, say_list, say_number, say_p
+from bids_msvol.group.wording import say_count, say_list, say_number, threshold
 
 if TYPE_CHECKING:
     import nibabel as nib
@@ -77,6 +82,8 @@ TESTS = Table(
         Column("test", "Name of the test."),
         number("z", "Difference of proportions over its standard error under no difference."),
         p_column("p_fwe", "Permutation p value corrected for all places."),
+        Q,
+        FAMILY,
         number("significant_mm3", "Volume in which p_fwe is below one less the level of confidence.", "mm^3"),
         Column("warning", "Why the result must be read with care."),
     ),
@@ -95,7 +102,8 @@ def analyse(study: Study, plan: Plan) -> Analysis:
     """
     from bids_msvol.stats.sparse_maps import frequency, stack_maps
 
-    persons = first_masks(study)
+    masked = first_masks(study)
+    persons = masked.dropna(subset="group").reset_index(drop=True)
     if persons.empty:
         raise CannotAnalyseError("there are no lesion masks of the participant level")
     space = study.lesion_files[persons["row"].iloc[0]].space
@@ -109,7 +117,8 @@ def analyse(study: Study, plan: Plan) -> Analysis:
     rows = [
         _describe(group, maps[np.flatnonzero(persons["group"] == group)], frequencies[group], grid) for group in groups
     ]
-    tests = [_compare(persons, maps, frequencies, pair, grid, plan) for pair in combinations(groups, 2)]
+    compared = [_compare(persons, maps, frequencies, pair, grid, plan) for pair in combinations(groups, 2)]
+    tests = with_q(compared, "p_fwe")
     return Analysis(
         name=NAME,
         title=TITLE,
@@ -121,8 +130,9 @@ def analyse(study: Study, plan: Plan) -> Analysis:
         limits=(
             "Lesion masks of one session a person, the first; heads are aligned with the template to within a few "
             "millimetres, so that places are approximate.",
+            *say_unknown_group(masked["group"]),
         ),
-        tables=(ResultTable(MAPS, tuple(rows)), ResultTable(TESTS, tuple(tests))),
+        tables=(ResultTable(MAPS, tuple(rows)), ResultTable(TESTS, tests)),
         figures=(
             Figure(
                 "lesion_maps",
@@ -145,10 +155,10 @@ def analyse(study: Study, plan: Plan) -> Analysis:
 
 
 def first_masks(study: Study) -> pd.DataFrame:
-    """Return the first session with a lesion mask of each person: ``participant_id``, ``row``, ``group``."""
+    """Return the first session with a lesion mask of each person: ``participant_id``, ``row``, ``group`` if known."""
     rows = study.sessions.loc[study.sessions.index.isin(list(study.lesion_files))]
     rows = rows[rows["excluded_because"] == ""].drop_duplicates("participant_id")[["participant_id"]]
-    return study.of_person(rows.assign(row=rows.index), "group").dropna(subset="group").reset_index(drop=True)
+    return study.of_person(rows.assign(row=rows.index), "group")
 
 
 def template_grid() -> nib.Nifti1Image:
@@ -191,6 +201,7 @@ def _compare(
         "group": group, "other": other, "n_sub": len(chosen), "n_places": 0, "difference": None, "z": None,
         "x_mm": None, "y_mm": None, "z_mm": None, "p_fwe": None, "significant_mm3": None,
         "test": "difference of proportions, labels permuted, largest absolute value", "warning": "",
+        "family": "pairs of groups",
     }  # fmt: skip
     if min(labels.sum(), (~labels).sum()) < LEAST_GROUP:
         return {**row, "warning": f"a group has fewer than {LEAST_GROUP} persons: not tested"}
@@ -207,7 +218,7 @@ def _compare(
         **_place(place, grid),
         "z": float(test.z[best]),
         "p_fwe": float(test.p[best]),
-        "significant_mm3": float((test.p < 1.0 - statistics.level).sum()) * GRID_MM**3,
+        "significant_mm3": float((test.p < threshold(statistics.level)).sum()) * GRID_MM**3,
     }
 
 
@@ -232,25 +243,27 @@ def _methods(space: str, plan: Plan, *, compared: bool) -> tuple[str, ...]:
         sentences.append(
             "Groups were compared at every place that is lesion in at least 5 % (and three) of the persons, by the "
             f"difference of proportions over its standard error, with {plan.statistics.permutations} permutations of "
-            "the group labels and the largest absolute value over all places as correction."
+            "the group labels and the largest absolute value over all places as correction. The p values so corrected "
+            "have q values (Benjamini-Hochberg) over the pairs of groups."
         )
     return tuple(sentences)
 
 
 def _say_map(row: dict[str, object], space: str) -> str:
     if not row["peak_frequency"]:
-        return f"In {row['group']} ({say_count(int(str(row['n_sub'])), 'person')}) nobody had a lesion."
+        return f"In {row['group']} ({say_count(as_count(row, 'n_sub'), 'person')}) nobody had a lesion."
     place = ", ".join(f"{row[f'{axis}_mm']:.0f}" for axis in "xyz")
     return (
-        f"In {row['group']} ({say_count(int(str(row['n_sub'])), 'person')}) lesions were most frequent at {place} mm "
-        f"({space}), in {100 * float(str(row['peak_frequency'])):.0f} % of persons."
+        f"In {row['group']} ({say_count(as_count(row, 'n_sub'), 'person')}) lesions were most frequent at {place} mm "
+        f"({space}), in {100 * as_float(row, 'peak_frequency'):.0f} % of persons."
     )
 
 
 def _say_test(row: dict[str, object]) -> str:
     place = ", ".join(f"{row[f'{axis}_mm']:.0f}" for axis in "xyz")
-    points = say_number(100 * float(str(row["difference"])))
+    points = say_number(100 * as_float(row, "difference"))
     return (
         f"The clearest difference between {row['group']} and {row['other']} was {points} percentage points at {place} "
-        f"mm ({say_p(float(str(row['p_fwe'])), 'corrected p')}, {row['n_places']} places tested)."
+        f"mm ({say_chance(row, 'p_fwe', 'corrected p')}, {say_chance(row, 'q_bh', 'q')} over pairs of groups, "
+        f"{row['n_places']} places tested)."
     )

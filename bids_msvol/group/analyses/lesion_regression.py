@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the analyses of lesions and atrophy share: who takes part, changes, and a straight line with its checks."""
+"""What lesions_yearly and lesions_baseline share: kinds of lesions, changes, and a straight line with its checks."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
-from bids_msvol.group.regions import region_label
-from bids_msvol.group.wording import say_count, say_list, say_p
-from bids_msvol.stats.regression import COOK_SEVERE, Influence, LinearFit, influence, simple_regression
+from bids_msvol.group.cells import say_region
+from bids_msvol.group.checks import FEW_PERSONS, equal_spread_p, say_shape
+from bids_msvol.group.wording import say_count, say_p, say_some
+from bids_msvol.stats.regression import Influence, LinearFit, influence, simple_regression
 
 if TYPE_CHECKING:
     from bids_msvol.group.study import Study
@@ -26,23 +26,13 @@ LEAST_OBSERVATIONS = 3
 """A line through fewer leaves nothing to judge it by."""
 
 MOST_NAMED = 4
-"""Results below p = 0.05 that a sentence names; the others are counted."""
+"""Results that a sentence names; the others are counted."""
 
-ALPHA = 0.05
-
-FEW_PERSONS = 10
 FEW_WITH_LESIONS = 5
-"""Fewer persons, and fewer persons with lesions, make a slope rest on very few: a warning says so."""
-
-SHAPIRO_UP_TO = 5000
-"""Observations up to which scipy vouches for the p value of the Shapiro-Wilk test."""
+"""Fewer persons with lesions make a slope rest on very few: a warning says so."""
 
 UNEQUAL = 0.05
 """P value of the Brown-Forsythe test below which variances of groups count as different."""
-
-
-DECIDED_BY = "decided by "
-"""How a warning begins that names the person on whom a slope rests."""
 
 
 @dataclass(frozen=True)
@@ -67,52 +57,6 @@ class LesionKind:
 
 NEW_T2 = LesionKind("new_t2", "newT2", "new T2 lesion", "new T2 lesions")
 GADOLINIUM = LesionKind("gd", "Gd", "contrast-enhancing lesion", "contrast-enhancing lesions")
-
-
-@dataclass(frozen=True)
-class Patients:
-    """Who takes part.
-
-    Attributes
-    ----------
-    group
-        By ``participant_id``: the group, missing for controls and for those whose group is not known.
-    groups
-        Groups with at least one patient, in the order of the study.
-    limits
-        Sentences on who does not take part.
-    """
-
-    group: pd.Series[Any]
-    groups: tuple[str, ...]
-    limits: tuple[str, ...]
-
-    @property
-    def reference(self) -> str | None:
-        """The group that others are compared with; ``None`` if there is one group only."""
-        return self.groups[0] if len(self.groups) > 1 else None
-
-    def of(self, names: pd.Series[Any]) -> NDArray[np.object_]:
-        """Return the group of each participant named, ``None`` where missing."""
-        labels = self.group.reindex(names).astype(object)
-        return np.asarray(labels.where(labels.notna(), None), dtype=object)
-
-
-def find_patients(study: Study) -> Patients:
-    """Return who takes part: healthy controls have no lesions to relate to anything."""
-    control = study.persons["is_control"].fillna(False).astype(bool)
-    group = study.persons["group"].astype(object)
-    unknown = int((group.isna() & ~control).sum())
-    group = group.where(group.notna() & ~control, None)
-    present = set(group.dropna())
-    limits = []
-    if control.any():
-        limits.append(
-            f"{say_count(int(control.sum()), 'healthy control')} took no part: lesions are those of patients."
-        )
-    if unknown:
-        limits.append(f"{say_count(unknown, 'person')} of unknown group took no part.")
-    return Patients(group, tuple(name for name in study.groups() if name in present), tuple(limits))
 
 
 def find_changes(study: Study, pairs: pd.DataFrame, regions: Sequence[str]) -> pd.DataFrame:
@@ -216,22 +160,15 @@ def fit_line(
 
 
 def line_warnings(line: Line, many: str) -> list[str]:
-    """Return why a slope must be read with care: few persons, few with lesions, or one observation that decides."""
+    """Return why a slope must be read with care: no line, few persons, or few with lesions."""
     if line.fit is None or line.influence is None:
         return [f"not tested: {line.failure}"]
     found = []
     persons, bearing = len(set(line.persons)), len(set(line.persons[line.x > 0.0]))
     if persons < FEW_PERSONS:
-        found.append(f"few persons ({persons})")
+        found.append(f"only {persons} persons")
     if bearing < FEW_WITH_LESIONS:
         found.append(f"only {say_count(bearing, 'person')} with {many}")
-    severe = np.flatnonzero(line.influence.severe)
-    if len(severe):
-        worst = severe[np.argmax(line.influence.cooks_distance[severe])]
-        distance = line.influence.cooks_distance[worst]
-        size = f"{distance:.1f}" if math.isfinite(distance) else "infinite"
-        more = f" and {len(severe) - 1} more" if len(severe) > 1 else ""
-        found.append(f"{DECIDED_BY}{line.persons[worst]} (Cook's distance {size}, above {COOK_SEVERE:g}){more}")
     return found
 
 
@@ -239,17 +176,13 @@ def line_checks(line: Line) -> list[str]:
     """Return what was checked of the residuals of a line, with its result."""
     if line.fit is None or line.influence is None:
         return []
-    residuals = line.fit.residuals
-    if len(residuals) <= SHAPIRO_UP_TO:
-        shape = f"residuals normal: Shapiro-Wilk {say_p(float(stats.shapiro(residuals).pvalue))}"
-    else:
-        shape = f"skewness of residuals {float(stats.skew(residuals)):.2f}"
+    shape = f"residuals: {say_shape(line.fit.residuals)}"
     largest = float(np.max(line.influence.cooks_distance))
     return [shape, f"largest Cook's distance {largest:.2f}, hat value {float(np.max(line.influence.hat)):.2f}"]
 
 
 def variance_check(line: Line, reference: Line, reference_name: str) -> tuple[str, bool]:
-    """Compare the residuals' spread with that of the reference group (Brown and Forsythe 1974, JASA 69:364-367).
+    """Compare the residuals' spread with that of the reference group.
 
     Returns
     -------
@@ -260,7 +193,7 @@ def variance_check(line: Line, reference: Line, reference_name: str) -> tuple[st
     """
     if line.fit is None or reference.fit is None or not reference.sigma > 0.0:
         return "", False
-    p = float(stats.levene(line.fit.residuals, reference.fit.residuals, center="median").pvalue)
+    p = equal_spread_p([line.fit.residuals, reference.fit.residuals])
     ratio = line.sigma / reference.sigma
     return f"residual SD {ratio:.2f} times that of {reference_name} (Brown-Forsythe {say_p(p)})", p < UNEQUAL
 
@@ -290,12 +223,6 @@ def slope_difference(group: str, reference: str) -> Mapping[str, float]:
     return MappingProxyType({f"x[{group}]": 1.0, f"x[{reference}]": -1.0})
 
 
-def deciding_person(row: Mapping[str, object]) -> str:
-    """Return the person that a row's warning says decides its slope; empty if none does."""
-    parts = str(row.get("warning", "")).split(DECIDED_BY)
-    return parts[1].split(" ")[0] if len(parts) > 1 else ""
-
-
 def spread_of(lines: Iterable[Line]) -> float:
     """Return the residual standard deviation of all groups together; NaN if no group has a line."""
     fits = [line.fit for line in lines if line.fit is not None]
@@ -303,26 +230,41 @@ def spread_of(lines: Iterable[Line]) -> float:
     return math.sqrt(sum(fit.sigma2 * fit.df for fit in fits) / freedom) if freedom else math.nan
 
 
-def say_survivors(rows: Sequence[Mapping[str, Any]], p: str, q: str, what: str) -> str:
-    """Say what is below 0.05 after correction, and what only before it."""
-    after = [row for row in rows if float(row[q]) < ALPHA]
-    before = sorted((row for row in rows if float(row[p]) < ALPHA <= float(row[q])), key=lambda row: float(row[p]))
+def say_survivors(rows: Sequence[Mapping[str, Any]], p: str, q: str, what: str, alpha: float, *, note: str = "") -> str:
+    """Say what is below the threshold after correction, over the regions of each group, and what only before it.
+
+    Parameters
+    ----------
+    rows
+        Those tested.
+    p, q, note
+        Names of cells; the last says on whom a result rests.
+    what
+        Begins the sentence.
+    alpha
+        The threshold.
+    """
+    after = [row for row in rows if float(row[q]) < alpha]
+    before = sorted((row for row in rows if float(row[p]) < alpha <= float(row[q])), key=lambda row: float(row[p]))
     smallest = min(float(row[q]) for row in rows)
+    groups = len({row["group"] for row in rows})
+    regions = len({row["roi"] for row in rows})
+    over = f"the {say_count(regions, 'region')}{' of each group' if groups > 1 else ''}"
     stands = (
-        f"stood at q < {ALPHA:g} in {_name(sorted(after, key=lambda row: float(row[q])), q, 'q')}"
+        f"stood correction over {over} (q < {alpha:g}) in "
+        f"{_name(sorted(after, key=lambda row: float(row[q])), q, 'q', note)}"
         if after
-        else f"did not stand correction for {say_count(len(rows), 'test')} (smallest {say_p(smallest, 'q')})"
+        else f"did not stand correction over {over} ({say_count(len(rows), 'test')}, smallest {say_p(smallest, 'q')})"
     )
-    exploratory = f"; p < {ALPHA:g} before correction only (exploratory): {_name(before, p, 'p')}" if before else ""
+    only = f"p < {alpha:g} before correction only (exploratory)"
+    exploratory = f"; {only}: {_name(before, p, 'p', note)}" if before else ""
     return f"{what} {stands}{exploratory}."
 
 
-def _name(rows: Sequence[Mapping[str, Any]], column: str, symbol: str) -> str:
+def _name(rows: Sequence[Mapping[str, Any]], column: str, symbol: str, note: str) -> str:
     named = []
-    for row in rows[:MOST_NAMED]:
-        alone = f"; {DECIDED_BY}{person}" if (person := deciding_person(row)) else ""
-        place = f"{region_label(str(row['roi'])).lower()} in {row['group']}"
-        named.append(f"{place} ({say_p(row[column], symbol)}{alone})")
-    if len(rows) > MOST_NAMED:
-        named.append(f"{len(rows) - MOST_NAMED} more")
-    return say_list(named)
+    for row in rows:
+        rests = f", {row[note]}" if row.get(note) else ""
+        where = "all groups together" if row["group"] == "ALL" else row["group"]
+        named.append(f"{say_region(row)} in {where} ({say_p(row[column], symbol)}){rests}")
+    return say_some(named, MOST_NAMED)

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bids_msvol.bids.tabular import Column, Table
+from bids_msvol.group.analyses.lesion_influence import add_notes
 from bids_msvol.group.analyses.lesion_regression import (
     GADOLINIUM,
     NEW_T2,
     LesionKind,
-    Patients,
     find_changes,
-    find_patients,
     fit_line,
 )
 from bids_msvol.group.analyses.lesions_baseline_models import (
@@ -28,12 +27,14 @@ from bids_msvol.group.analyses.lesions_baseline_models import (
     influence_rows,
     region_rows,
 )
-from bids_msvol.group.analyses.lesions_baseline_report import (
+from bids_msvol.group.analyses.lesions_baseline_words import (
     baseline_figures,
     baseline_findings,
     baseline_limits,
     baseline_methods,
 )
+from bids_msvol.group.cells import without_hidden
+from bids_msvol.group.people import Patients, find_patients, say_unscanned
 from bids_msvol.group.result import (
     COUNTS,
     FAMILY,
@@ -49,6 +50,7 @@ from bids_msvol.group.result import (
     p_column,
     with_q,
 )
+from bids_msvol.group.wording import threshold
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,6 +71,9 @@ _COLUMNS = (
     number("beta", "Slope: change for each lesion, points of % of intracranial volume over the span."),
     number("se", "Standard error of the slope."), *INTERVAL,
     number("t", "t statistic."), Column("df", "Degrees of freedom.", "integer"), p_column(), Q, FAMILY,
+    number("beta_adjusted", "Of all groups together: slope with an intercept of each group, so that it is not one "
+           "between groups."),
+    p_column("p_adjusted", "Its p value, not corrected."),
     number("r", "Correlation."), number("r2", "Share of the variance explained."),
     number("sigma", "Residual standard deviation."),
     p_column("p_hc3", "P value with HC3 standard errors."),
@@ -158,7 +163,7 @@ def analyse(study: Study, plan: Plan) -> Analysis:
     tables = [
         ResultTable(
             table_of("Gd" if result.kind is GADOLINIUM else "T2", span_name(result.span)),
-            result.rows,
+            without_hidden(result.rows),
             _sidecar(result, plan, patients),
         )
         for result in results
@@ -176,7 +181,11 @@ def analyse(study: Study, plan: Plan) -> Analysis:
         "Does a region lose more volume in persons who had more lesions at the first scan?",
         baseline_methods(study, plan, patients, kinds),
         tuple(sentence for result in results for sentence in baseline_findings(result, patients, plan)),
-        (*patients.limits, *baseline_limits(results, missing)),
+        (
+            *patients.limits,
+            *say_unscanned(study, patients.group.index[patients.group.notna()]),
+            *baseline_limits(results, missing),
+        ),
         tuple(tables),
         tuple(baseline_figures(results, study, patients, plan)),
     )
@@ -222,8 +231,10 @@ def _analyse_span(study: Study, plan: Plan, patients: Patients, kind: LesionKind
     done = with_q([{**row, "_p": row.get("p") if row["data"] == ALL_DATA else None} for row in rows], "_p")
     done = with_q(done, "p_difference", "q_difference", "_difference")
     done = with_q(done, "p_joint", "q_joint", "_joint")
-    clean = tuple({key: value for key, value in row.items() if not key.startswith("_")} for row in done)
-    return SpanResult(kind, span, samples, clean)
+    alpha = threshold(plan.statistics.level)
+    add_notes(done, "_p", "q_bh", "family", alpha)
+    add_notes(done, "p_difference", "q_difference", "_difference", alpha, of_difference=True)
+    return SpanResult(kind, span, samples, done)
 
 
 def _sample(

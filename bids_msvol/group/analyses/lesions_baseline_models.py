@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The regressions of change on lesions at baseline: slope, difference between groups, and what each rests on."""
+"""The regressions of lesions_baseline: slope, difference between groups, and what each rests on."""
 
 from __future__ import annotations
 
@@ -9,10 +9,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bids_msvol.group.analyses.lesion_influence import (
+    DIFFERENCE_RESTS,
+    RESTS,
+    Rest,
+    choose_rest,
+    find_weightiest,
+    without_person,
+)
 from bids_msvol.group.analyses.lesion_regression import (
     LesionKind,
     Line,
-    Patients,
     fit_line,
     group_columns,
     line_checks,
@@ -20,6 +27,7 @@ from bids_msvol.group.analyses.lesion_regression import (
     slope_difference,
     variance_check,
 )
+from bids_msvol.group.people import Patients
 from bids_msvol.group.result import estimate_cells
 from bids_msvol.stats.regression import compare_slopes, fit_ols
 from bids_msvol.stats.robust import spearman, theil_sen
@@ -79,7 +87,12 @@ def region_rows(
             **fixed, "data": ALL_DATA, "n_excluded": sample.n_excluded[name],
             "family": f"slope in {name}, all regions", "_difference": f"difference of {name}, all regions",
             "_joint": "all regions", **_line_cells(line), **_robust_cells(line, level), **pooled.get(name, {}),
+            RESTS: _slope_rest(line, name, kind.many, level),
         }  # fmt: skip
+        if name == EVERYBODY:
+            row |= _adjusted_cells(sample, patients)
+        elif patients.reference not in (None, name):
+            row[DIFFERENCE_RESTS] = _difference_rest(sample, name, str(patients.reference), kind.many, level)
         if patients.reference is not None and name not in (EVERYBODY, patients.reference):
             text, _ = variance_check(line, sample.lines[patients.reference], patients.reference)
             checks += [text] if text else []
@@ -97,6 +110,46 @@ def region_rows(
                 }
             )  # fmt: skip
     return rows
+
+
+def _slope_rest(line: Line, group: str, many: str, level: float) -> Rest | None:
+    """Return the slope without the person who has most influence."""
+    weightiest = find_weightiest(line)
+    if weightiest is None:
+        return None
+    slope = without_person(line, weightiest[0], many, level).slope
+    value, p = (math.nan, math.nan) if slope is None else (slope.value, slope.p)
+    return Rest(weightiest[0], group, weightiest[1], value, p)
+
+
+def _difference_rest(sample: SpanSample, group: str, reference: str, many: str, level: float) -> Rest | None:
+    """Return the difference of two slopes without the person of either group on whom it rests most."""
+    rests = []
+    for name, other in ((group, reference), (reference, group)):
+        weightiest = find_weightiest(sample.lines[name])
+        fit = sample.lines[other].fit
+        if weightiest is None or fit is None:
+            continue
+        rest = without_person(sample.lines[name], weightiest[0], many, level).fit
+        value = p = math.nan
+        if rest is not None:
+            found = compare_slopes(fit, rest, "x") if name == group else compare_slopes(rest, fit, "x")
+            value, p = found.value, found.p
+        rests.append(Rest(weightiest[0], name, weightiest[1], value, p))
+    return choose_rest(rests)
+
+
+def _adjusted_cells(sample: SpanSample, patients: Patients) -> dict[str, object]:
+    """Return the slope of everybody with an intercept of each group: groups may differ in both lesions and change."""
+    lines = {name: sample.lines[name] for name in patients.groups}
+    x, y = (np.concatenate([getattr(line, name) for line in lines.values()]) for name in ("x", "y"))
+    group = np.concatenate([np.full(len(line.x), name, dtype=object) for name, line in lines.items()])
+    own = {f"intercept[{name}]": (group == name).astype(float) for name, line in lines.items() if len(line.x)}
+    try:
+        slope = fit_ols(y, {**own, "x": x}).contrast({"x": 1.0})
+    except ValueError:
+        return {}
+    return {"beta_adjusted": slope.value, "p_adjusted": slope.p}
 
 
 def flagged(line: Line) -> list[int]:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bids_msvol.bids.tabular import Column, Table
+from bids_msvol.group.analyses.lesion_influence import DIFFERENCE_RESTS, RESTS, add_notes, choose_rest
 from bids_msvol.group.analyses.lesion_regression import (
     GADOLINIUM,
     NEW_T2,
     LesionKind,
-    Patients,
     find_changes,
-    find_patients,
     fit_line,
     line_checks,
     line_warnings,
@@ -24,14 +23,23 @@ from bids_msvol.group.analyses.lesion_regression import (
     slope_of,
     variance_check,
 )
-from bids_msvol.group.analyses.lesions_levels import LEVELS_TABLE, levels_limit, levels_rows, levels_sidecar
-from bids_msvol.group.analyses.lesions_yearly_models import YearModels, YearSample, fit_models, p_of
-from bids_msvol.group.analyses.lesions_yearly_report import (
+from bids_msvol.group.analyses.lesions_yearly_levels import LEVELS_TABLE, levels_limits, levels_rows, levels_sidecar
+from bids_msvol.group.analyses.lesions_yearly_models import (
+    YearModels,
+    YearRest,
+    YearSample,
+    fit_models,
+    fit_without,
+    p_of,
+)
+from bids_msvol.group.analyses.lesions_yearly_words import (
     yearly_figures,
     yearly_findings,
     yearly_limits,
     yearly_methods,
 )
+from bids_msvol.group.cells import without_hidden
+from bids_msvol.group.people import Patients, find_patients
 from bids_msvol.group.result import (
     COUNTS,
     FAMILY,
@@ -48,6 +56,7 @@ from bids_msvol.group.result import (
     p_column,
     with_q,
 )
+from bids_msvol.group.wording import threshold
 from bids_msvol.stats.mixed_model import MixedFit
 from bids_msvol.stats.regression import LinearFit, compare_slopes
 
@@ -69,12 +78,18 @@ _COLUMNS = (
     number("beta", "Slope: change for each lesion, points of % of intracranial volume (a year, if the plan says so)."),
     number("se", "Standard error of the slope."), *INTERVAL,
     number("df", "Degrees of freedom of the slope (Satterthwaite)."), p_column(), Q, FAMILY,
+    Column("without", "Person with most influence (the largest Cook's distance in the group's simple regression)."),
+    number("beta_without", "Slope without that person; n/a if then there is none."),
+    p_column("p_without", "Its p value."),
     number("difference", "Slope less that of the reference group."),
     number("difference_lo", "Lower end of its confidence interval."),
     number("difference_hi", "Upper end of its confidence interval."),
     number("difference_df", "Degrees of freedom of the difference."),
     p_column("p_interaction", "Two-sided p value of the difference, in the same model."),
     p_column("q_interaction", "False discovery rate of these over the regions."),
+    Column("difference_without", "Person of either group with a Cook's distance above 1, the one with the largest."),
+    number("difference_rest", "Difference of the slopes without that person; n/a if then there is none."),
+    p_column("p_interaction_without", "Its p value."),
     p_column("p_welch", "P value of the difference between separate lines, whose variances may differ (Welch)."),
     Column("joint_test", "F test of all slopes being the same, with more than two groups.", optional=True),
     Column("p_joint", "Its p value.", "number", significant=4, optional=True),
@@ -134,9 +149,9 @@ def analyse(study: Study, plan: Plan) -> Analysis:
             for region in plan.regions.atrophy
         }
         rows = _rows(samples, kind, patients, plan)
-        tables.append(ResultTable(_table(kind), rows, _sidecar(kind, plan, patients)))
+        tables.append(ResultTable(_table(kind), without_hidden(rows), _sidecar(kind, plan, patients)))
         findings += yearly_findings(rows, kind, patients, plan)
-        figures += yearly_figures(rows, samples, kind, study, patients, plan, scatter=kind is counted[0])
+        figures += yearly_figures(rows, samples, kind, study, plan, scatter=kind is counted[0])
     levels = levels_rows(study, plan, patients, counted)
     if levels:
         tables.append(ResultTable(LEVELS_TABLE, levels, levels_sidecar(patients)))
@@ -146,7 +161,7 @@ def analyse(study: Study, plan: Plan) -> Analysis:
         "Does a region lose more volume in years with more new lesions, and does this differ between groups?",
         yearly_methods(study, plan, patients, counted, with_levels=bool(levels)),
         tuple(findings),
-        (*patients.limits, *yearly_limits(counted, tables, plan), *([levels_limit()] if levels else [])),
+        (*patients.limits, *yearly_limits(counted, tables, plan), *(levels_limits(study, patients) if levels else ())),
         tuple(tables),
         tuple(figures),
     )
@@ -175,6 +190,7 @@ def _rows(
     rows: list[dict[str, object]] = []
     for region, sample in samples.items():
         models = fit_models(sample, plan.statistics.level)
+        rests = fit_without(sample, kind.many, plan.statistics.level)
         joint = _joint_cells(models.main, [name for name, line in sample.lines.items() if line.fit is not None])
         for name in patients.groups:
             rows.append(
@@ -185,13 +201,40 @@ def _rows(
                     "_interaction": f"{kind.many}, difference of {name}, all regions",
                     "_joint": f"{kind.many}, all regions",
                     **_row(sample, models, kind, name, patients.reference),
+                    **_rest_cells(models, rests, name, patients.reference),
                     **(joint if len(patients.groups) > 2 and name == patients.groups[0] else {}),
                 }
             )
     done = with_q(rows)
     done = with_q(done, "p_interaction", "q_interaction", "_interaction")
     done = with_q(done, "p_joint", "q_joint", "_joint")
-    return tuple({key: value for key, value in row.items() if not key.startswith("_")} for row in done)
+    alpha = threshold(plan.statistics.level)
+    add_notes(done, "p", "q_bh", "family", alpha)
+    add_notes(done, "p_interaction", "q_interaction", "_interaction", alpha, of_difference=True)
+    return done
+
+
+def _rest_cells(
+    models: YearModels, rests: Mapping[str, YearRest], group: str, reference: str | None
+) -> dict[str, object]:
+    """Return the slope and the difference without the person on whom each rests most."""
+    cells: dict[str, object] = {}
+    if models.main is None:
+        return cells
+    if group in rests and set(slope_of(group)) <= set(models.main.names):
+        own = rests[group].rest(slope_of(group), group)
+        cells |= {RESTS: own, "without": own.person, "beta_without": own.value, "p_without": own.p}
+    if reference is None or group == reference:
+        return cells
+    weights = slope_difference(group, reference)
+    of_pair = [rests[name].rest(weights, name) for name in (group, reference) if name in rests]
+    rest = choose_rest(of_pair)
+    if rest is not None and set(weights) <= set(models.main.names):
+        cells |= {
+            DIFFERENCE_RESTS: rest, "difference_without": rest.person, "difference_rest": rest.value,
+            "p_interaction_without": rest.p,
+        }  # fmt: skip
+    return cells
 
 
 def _row(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NEDA of persons by year and over all of follow-up, from that of the intervals between sessions."""
+"""NEDA of persons by year and over all of follow-up (disease_activity, time_to_event), from their intervals."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each person's annual rate of change: of volumes, cord areas, cortical thickness and clinical scales."""
+"""Each person's annual rate of change (atrophy_rates, progression): volumes, cord, thickness and clinical scales."""
 
 from __future__ import annotations
 
@@ -9,32 +9,16 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy import stats
 
+from bids_msvol.group.analyses.rate_means import precision_weights, scan_error
+from bids_msvol.group.cells import THICKNESS
 from bids_msvol.group.study import DAYS_PER_YEAR
-from bids_msvol.group.wording import say_list
 
 if TYPE_CHECKING:
     from bids_msvol.group.study import Study
 
 LEAST_YEARS = 0.5
 """A rate over a shorter time is mostly measurement error: an error of 0.3 % becomes 1 % a year over four months."""
-
-LEAST_KNOWN = 0.8
-"""A covariate that fewer of the persons have is not adjusted for, since it would cost too many of them."""
-
-THICKNESS = "CorticalThickness"
-"""Name of the mean cortical thickness of both sides among the regions."""
-
-MOST_SHAPIRO = 5000
-"""Observations up to which the p value of Shapiro and Wilk's test is accurate."""
-
-ROUNDING = 1e-10
-"""Spread, relative to the largest value or one, that is rounding."""
-
-MOST_NAMED = 6
-"""Regions that a sentence names."""
 
 Kind = Literal["brain", "cord", "thickness"]
 
@@ -60,6 +44,9 @@ class Rates:
     error_ss, error_df
         (person, structure) squared distance of the scans from the person's line, and its degrees of freedom; zero where
         there are two scans, and where change was measured from pairs of images.
+    time_ss
+        (person, structure) sum of squares of the scan times about their mean, in years squared: the error variance of a
+        rate is that of one scan over it.
     """
 
     kind: Kind
@@ -70,6 +57,22 @@ class Rates:
     years: pd.DataFrame
     error_ss: pd.DataFrame
     error_df: pd.DataFrame
+    time_ss: pd.DataFrame
+
+    def weights(self, structure: str) -> pd.Series[float]:
+        """Return how much the rate of each person who has one counts; see `precision_weights`."""
+        rate = self.rate[structure].dropna()
+        squares = self.time_ss[structure].reindex(rate.index)
+        error, degrees = (float(part[structure].sum()) for part in (self.error_ss, self.error_df))
+        if rate.empty:
+            return rate
+        return pd.Series(precision_weights(rate, squares, error, degrees), index=rate.index)
+
+    def noise(self, structure: str) -> pd.Series[float]:
+        """Return the standard deviation of the error of each person's rate; NaN where too few scans tell."""
+        scan = scan_error(self.error_ss[structure], self.error_df[structure])
+        found: pd.Series[float] = (scan / self.time_ss[structure] ** 0.5).where(self.rate[structure].notna())
+        return found
 
 
 def brain_rates(study: Study, regions: Sequence[str]) -> Rates:
@@ -89,6 +92,13 @@ def cord_rates(study: Study, levels: Sequence[str]) -> Rates:
     """Return annual rates of cord areas in per cent, from logarithms as for volumes."""
     names = [name for name in dict.fromkeys(levels) if name in study.cord_mm2]
     return _log_rates(study, study.cord_mm2[names], "cord")
+
+
+def area_slopes(study: Study, levels: Sequence[str]) -> pd.DataFrame:
+    """Return the slopes of cord areas themselves, in mm2 a year, of the same (person, level) as `cord_rates`."""
+    names = [name for name in dict.fromkeys(levels) if name in study.cord_mm2]
+    areas = study.cord_mm2[names].astype(float)
+    return _slopes(study, areas.where(areas > 0.0), "cord", "mm2/year", "slope of the area over years").rate
 
 
 def thickness_rates(study: Study) -> Rates:
@@ -113,7 +123,7 @@ def session_slopes(study: Study, column: str) -> pd.Series[float]:
 
 def fit_slopes(
     values: pd.DataFrame, persons: pd.Series[str], years: pd.Series[float], index: pd.Index[str]
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Fit a line to each person's values by least squares, each column alone.
 
     Parameters
@@ -127,9 +137,10 @@ def fit_slopes(
 
     Returns
     -------
-    slope, count, span, error_ss : (person, column) tables
+    slope, count, span, error_ss, time_ss : (person, column) tables
         Slope a year (NaN with fewer than two values or less than half a year between first and last), number of values,
-        years between the first and the last, squared distance from the line.
+        years between the first and the last, squared distance from the line, sum of squares of the times about their
+        mean.
     """
     time = pd.DataFrame(
         np.where(values.notna(), years.to_numpy(dtype=float)[:, None], np.nan), values.index, values.columns
@@ -144,52 +155,9 @@ def fit_slopes(
     slope = (from_time * from_value).groupby(codes).sum() / spread.where(span >= LEAST_YEARS)
     rest = from_value - slope.reindex(codes).to_numpy() * from_time
     error = (rest**2).groupby(codes).sum().where(slope.notna())
-    parts = (slope, count, span, error)
+    parts = (slope, count, span, error, spread)
     known = [part.reindex(index) for part in parts]
-    return known[0], known[1].fillna(0.0), known[2], known[3]
-
-
-def person_covariates(study: Study) -> pd.DataFrame:
-    """Return by person: ``age``, ``sex[M]`` (1 for men) and ``disease_duration``, as numbers; NaN for not known."""
-    persons = study.persons
-    return pd.DataFrame(
-        {
-            "age": persons["age"].astype(float),
-            "sex[M]": persons["sex"].map({"F": 0.0, "M": 1.0}).astype(float),
-            "disease_duration": persons["disease_duration"].astype(float),
-        },
-        index=persons.index,
-    )
-
-
-def usable_covariates(frame: pd.DataFrame) -> list[str]:
-    """Return the columns that can be adjusted for: known for most of the rows, and not the same for all."""
-    known = frame.notna().mean()
-    return [name for name in map(str, frame) if known[name] >= LEAST_KNOWN and frame[name].nunique() > 1]
-
-
-def say_covariates(names: Sequence[str]) -> str:
-    """Return how a reader calls covariates: ``age, sex``; ``none``."""
-    words = {"sex[M]": "sex", "disease_duration": "disease duration"}
-    return ", ".join(words.get(name, name) for name in names) or "none"
-
-
-def say_some(words: Sequence[str]) -> str:
-    """Return words as a list, of many only the first and how many more there are."""
-    left = len(words) - MOST_NAMED
-    return say_list(words) if left < 2 else say_list([*words[:MOST_NAMED], f"{left} more"])
-
-
-def check_normal(residuals: NDArray[np.float64]) -> str:
-    """Say how residuals are spread: the test of Shapiro and Wilk, and the furthest in standard deviations."""
-    spread = float(np.std(residuals, ddof=1)) if len(residuals) > 2 else 0.0
-    if not spread > ROUNDING * float(np.max(np.abs(residuals), initial=1.0)):
-        return "residuals not checked: too few, or all the same"
-    far = float(np.max(np.abs(residuals - residuals.mean()))) / spread
-    furthest = f"furthest residual {far:.1f} SD"
-    if len(residuals) > MOST_SHAPIRO:
-        return furthest
-    return f"Shapiro-Wilk p = {float(stats.shapiro(residuals).pvalue):.2g}, {furthest}"
+    return known[0], known[1].fillna(0.0), known[2], known[3], known[4]
 
 
 def _log_rates(study: Study, values: pd.DataFrame, kind: Kind) -> Rates:
@@ -202,11 +170,11 @@ def _log_rates(study: Study, values: pd.DataFrame, kind: Kind) -> Rates:
 def _slopes(study: Study, values: pd.DataFrame, kind: Kind, unit: str, method: str) -> Rates:
     """Fit lines to what was measured in sessions of known day."""
     rows = study.sessions.loc[values.index, ["participant_id", "years"]].dropna()
-    slope, count, span, error = fit_slopes(
+    slope, count, span, error, spread = fit_slopes(
         values.loc[rows.index], rows["participant_id"], rows["years"], study.persons.index
     )
     degrees = (count - 2.0).clip(lower=0.0).where(slope.notna(), 0.0)
-    return Rates(kind, unit, method, slope, count, span, error.fillna(0.0), degrees)
+    return Rates(kind, unit, method, slope, count, span, error.fillna(0.0), degrees, spread)
 
 
 def _measured_rates(study: Study, names: list[str]) -> Rates:
@@ -222,7 +190,7 @@ def _measured_rates(study: Study, names: list[str]) -> Rates:
     following = _next_scans(study)
     adjacent = following.reindex(start).to_numpy() == np.asarray(end, dtype=float)
     begin = sessions["years"].reindex(start).to_numpy()
-    columns: dict[str, tuple[pd.Series[float], pd.Series[float], pd.Series[float]]] = {}
+    columns: dict[str, tuple[pd.Series[float], ...]] = {}
     for position, name in enumerate(names):
         pairs = pd.DataFrame(
             {"person": persons, "years": years, "gain": gain[:, position], "begin": begin, "adjacent": adjacent}
@@ -234,14 +202,16 @@ def _measured_rates(study: Study, names: list[str]) -> Rates:
         length = direct["years"].where(~longer, chain["years"])
         total = direct["gain"].where(~longer, chain["gain"])
         count = chain["pairs"].where(longer, 1.0) + 1.0
-        columns[name] = ((total / length).where(length >= LEAST_YEARS), count, length)
-    rate, number_of, length = (
+        # Errors of consecutive pairs add up; one pair has the error of two scans.
+        squares = length**2 / (2.0 * (count - 1.0))
+        columns[name] = ((total / length).where(length >= LEAST_YEARS), count, length, squares)
+    rate, number_of, length, squares_of = (
         pd.DataFrame({name: parts[part] for name, parts in columns.items()}, columns=names).reindex(study.persons.index)
-        for part in range(3)
+        for part in range(4)
     )
     none = pd.DataFrame(0.0, rate.index, rate.columns)
     method = "logarithm of the change measured from images between the first and the last scan, times 100, over years"
-    return Rates("brain", "percent/year", method, rate, number_of.fillna(0.0), length, none, none)
+    return Rates("brain", "percent/year", method, rate, number_of.fillna(0.0), length, none, none, squares_of)
 
 
 def _next_scans(study: Study) -> pd.Series[float]:

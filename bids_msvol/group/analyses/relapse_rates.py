@@ -18,11 +18,12 @@ from bids_msvol.group.analyses.follow_up import (
     Adjusted,
     adjust,
     follow_up,
-    patient_groups,
-    say_left_out,
 )
+from bids_msvol.group.cells import as_count, as_float, interval_of, say_cell, say_chances
 from bids_msvol.group.courses import relapse_days
+from bids_msvol.group.covariates import choose_covariates
 from bids_msvol.group.figures.survival import RatePoint, draw_rates
+from bids_msvol.group.people import find_patients
 from bids_msvol.group.result import (
     COUNTS,
     FAMILY,
@@ -39,7 +40,7 @@ from bids_msvol.group.result import (
     with_q,
 )
 from bids_msvol.group.study import DAYS_PER_YEAR
-from bids_msvol.group.wording import say_count, say_interval, say_number, say_p
+from bids_msvol.group.wording import say_count
 from bids_msvol.stats.counts import CountModel, compare_rates, fit_negative_binomial, fit_quasi_poisson, poisson_rate
 from bids_msvol.stats.design import INTERCEPT
 
@@ -123,7 +124,8 @@ def analyse(study: Study, plan: Plan) -> Analysis:
     if onsets is None:
         raise CannotAnalyseError("relapses were not recorded")
     people = follow_up(study)
-    groups = patient_groups(study, people)
+    patients = find_patients(study)
+    groups = patients.groups
     followed = people[people["years"] > 0.0]
     if followed.empty:
         raise CannotAnalyseError(
@@ -136,13 +138,14 @@ def analyse(study: Study, plan: Plan) -> Analysis:
     periods = ("before", "after") if followed["before"].sum() else ("after",)
     rates = tuple(_rate_row(followed, group, period, plan) for period in periods for group in groups)
     ratios = with_q(_ratio_rows(followed, groups, plan))
+    adjusting = choose_covariates(followed, COVARIATES, patients.group).notes if patients.reference else ()
     return Analysis(
         name=NAME,
         title=TITLE,
         question="How often do relapses occur, and does their rate differ between groups?",
         methods=_methods(periods, len(groups)),
         findings=tuple(_findings(rates, ratios, plan.statistics.level)),
-        limits=(*say_left_out(study, people), *_limits(len(people) - len(followed), periods)),
+        limits=(*patients.limits, *adjusting, *_limits(len(people) - len(followed), periods)),
         tables=(
             ResultTable(ARR, rates, {"FollowUp": FOLLOW_UP_SENTENCE}),
             ResultTable(RATIOS, ratios, {"Formula": "log(relapses) = group (+ age + sex) + log(person-years)"}),
@@ -327,9 +330,14 @@ def _findings(
     rates: Sequence[Mapping[str, object]], ratios: Sequence[Mapping[str, object]], level: float
 ) -> Iterator[str]:
     said = [row for row in rates if row["period"] == "after" and "arr" in row]
+    # With more groups than two the numbers would make the sentence a table.
     parts = [
-        f"{row['group']} {say_number(_float(row['arr']))} ({_interval(row, level)}; {row['relapses']} relapses in "
-        f"{say_number(_float(row['person_years']))} person-years, n = {row['n_sub']})"
+        f"{row['group']} {say_cell(row, 'arr')} ({_interval(row, level)}"
+        + (
+            f"; {row['relapses']} relapses in {say_cell(row, 'person_years')} person-years, n = {row['n_sub']})"
+            if len(said) < 3
+            else ")"
+        )
         for row in said[:4]
     ]
     if parts:
@@ -340,9 +348,9 @@ def _findings(
             label = "Relapse rate ratio" if model == QUASI else "Adjusted for age and sex, the relapse rate ratio"
             yield (
                 f"{label} of {row['group']} to {row['reference']} {'was ' if model != QUASI else ''}"
-                f"{say_number(_float(row['ratio']))} ({_interval(row, level)}; t({_float(row['df']):.0f}) = "
-                f"{_float(row['statistic']):.2f}, {say_p(_float(row['p']))}, {say_p(_float(row['q_bh']), 'q')}; "
-                f"n = {row['n_sub']}, dispersion {say_number(_float(row['dispersion']))})."
+                f"{say_cell(row, 'ratio')} ({_interval(row, level)}; t({as_float(row, 'df'):.0f}) = "
+                f"{as_float(row, 'statistic'):.2f}, {say_chances(row)}; "
+                f"n = {row['n_sub']}, dispersion {say_cell(row, 'dispersion')})."
             )
         untested = [row for row in rows if "ratio" not in row and row["group"] != "all"]
         if untested and model == QUASI:
@@ -351,11 +359,7 @@ def _findings(
 
 
 def _interval(row: Mapping[str, object], level: float) -> str:
-    return say_interval(_float(row["ci_lo"]), _float(row["ci_hi"]), level)
-
-
-def _float(value: object) -> float:
-    return float(value)  # type: ignore[arg-type]
+    return interval_of(row, level)
 
 
 def _limits(left_out: int, periods: Sequence[str]) -> Iterator[str]:
@@ -374,8 +378,8 @@ def _figure(
 ) -> Figure:
     points = tuple(
         RatePoint(
-            str(row["group"]), str(row["period"]), _float(row["arr"]), _float(row["ci_lo"]), _float(row["ci_hi"]),
-            int(_float(row["n_sub"])), int(_float(row["relapses"])),
+            str(row["group"]), str(row["period"]), as_float(row, "arr"), as_float(row, "ci_lo"), as_float(row, "ci_hi"),
+            as_count(row, "n_sub"), as_count(row, "relapses"),
         )
         for row in rates
         if "arr" in row

@@ -11,21 +11,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bids_msvol.clinical.definitions import describe
-from bids_msvol.group.analyses.endpoints import Endpoint, find_endpoints
-from bids_msvol.group.analyses.event_tables import KM, LANDMARKS, SUMMARY, TESTS
 from bids_msvol.group.analyses.follow_up import (
     FEWEST_EVENTS_PER_COLUMN,
     adjust,
     follow_up,
-    patient_groups,
-    say_left_out,
 )
-from bids_msvol.group.courses import plan_definition
-from bids_msvol.group.figures.survival import Curve, draw_curves
+from bids_msvol.group.analyses.time_to_event_endpoints import Endpoint, find_endpoints
+from bids_msvol.group.analyses.time_to_event_tables import (
+    COX,
+    COX_ADJUSTED,
+    FEWEST_AT_RISK,
+    KM,
+    LANDMARKS,
+    LOG_RANK,
+    SUMMARY,
+    TESTS,
+)
+from bids_msvol.group.analyses.time_to_event_words import say_findings, say_limits, say_methods
+from bids_msvol.group.cells import say_chance
+from bids_msvol.group.covariates import choose_covariates
+from bids_msvol.group.figures.survival import MOST_BANDS, Curve, draw_curves
+from bids_msvol.group.people import find_patients
 from bids_msvol.group.result import Analysis, CannotAnalyseError, Figure, ResultTable, with_q
 from bids_msvol.group.study import DAYS_PER_YEAR
-from bids_msvol.group.wording import say_count, say_interval, say_number, say_p
+from bids_msvol.group.wording import say_count, say_list, say_p
 from bids_msvol.stats.cox import CoxModel, fit_cox
 from bids_msvol.stats.survival import KaplanMeier, kaplan_meier, log_rank
 
@@ -41,7 +50,8 @@ COVARIATES = ("age", "sex", "edss")
 MOST_STEPS = 400
 """Steps of one curve that are written and drawn; more cannot be told apart on a page."""
 
-LOG_RANK, COX, COX_ADJUSTED = "log-rank", "Cox", "Cox, adjusted"
+ANNIVERSARY_YEARS = 1.0 / DAYS_PER_YEAR
+"""How much sooner than an anniversary follow-up may end to reach it: 365 days are a year."""
 
 PROPORTIONAL_BELOW = 0.05
 """Below this p value the assumption of proportional hazards is called into question."""
@@ -58,7 +68,8 @@ def analyse(study: Study, plan: Plan) -> Analysis:
         If nobody could be followed for any event.
     """
     people = follow_up(study)
-    groups = patient_groups(study, people)
+    patients = find_patients(study)
+    groups = patients.groups
     endpoints = find_endpoints(study, plan, people)
     if all(endpoint.missing for endpoint in endpoints):
         reasons = "; ".join(f"{endpoint.label}: {endpoint.missing}" for endpoint in endpoints)
@@ -66,22 +77,32 @@ def analyse(study: Study, plan: Plan) -> Analysis:
     level = plan.statistics.level
     joined = {one.name: one.times.join(people[["group", "age", "sex", "edss"]]) for one in endpoints}
     curves = {one.name: _curves(joined[one.name], groups, level) for one in endpoints}
-    gap = plan.intervals.visit_gap_days
-    summaries = tuple(row for one in endpoints for row in _summary_rows(one, people, groups, curves[one.name], gap))
+    summaries = tuple(row for one in endpoints for row in _summary_rows(one, people, groups, curves[one.name]))
+    adjusting = choose_covariates(people, COVARIATES, patients.group).notes if patients.reference else ()
     tests = with_q(row for one in endpoints for row in _test_rows(one, joined[one.name], groups, level))
     return Analysis(
         name=NAME,
         title=TITLE,
         question="How long does it take to the first event, and does that differ between groups?",
-        methods=_methods(endpoints, plan, len(groups)),
-        findings=tuple(_findings(endpoints, summaries, tests, level)),
-        limits=(*say_left_out(study, people), *_limits(endpoints)),
+        methods=say_methods(endpoints, plan, len(groups)),
+        findings=tuple(say_findings(endpoints, summaries, tests, level)),
+        limits=(*patients.limits, *adjusting, *say_limits(endpoints)),
         tables=(
-            ResultTable(KM, tuple(_km_rows(curves)), {"MostSteps": MOST_STEPS}),
-            ResultTable(SUMMARY, summaries, {"Events": {one.name: one.rule for one in endpoints}}),
+            ResultTable(KM, tuple(_km_rows(curves)), {"MostSteps": MOST_STEPS, "FewestAtRisk": FEWEST_AT_RISK}),
+            ResultTable(
+                SUMMARY,
+                summaries,
+                {
+                    "Events": {one.name: one.rule for one in endpoints},
+                    "MonthsBetweenPlannedVisits": {one.name: one.months for one in endpoints if one.months},
+                    "FewestAtRisk": FEWEST_AT_RISK,
+                },
+            ),
             ResultTable(TESTS, tests, {"Formula": "hazard = group (+ age + sex + EDSS)", "Ties": "Efron"}),
         ),
-        figures=tuple(_figure(one, curves[one.name], groups, tests, level) for one in endpoints if curves[one.name]),
+        figures=tuple(
+            _figure(one, curves[one.name], groups, tests, level) for one in endpoints if _drawn(curves[one.name])
+        ),
     )
 
 
@@ -94,6 +115,12 @@ def _curves(times: pd.DataFrame, groups: Sequence[str], level: float) -> dict[st
     return found
 
 
+def _drawn(curves: Mapping[str, KaplanMeier]) -> dict[str, KaplanMeier]:
+    """Return the curves up to where enough are at risk, without those that never had enough."""
+    ended = {group: curve.until(FEWEST_AT_RISK) for group, curve in curves.items()}
+    return {group: curve for group, curve in ended.items() if len(curve.times)}
+
+
 def _steps(curve: KaplanMeier) -> np.ndarray:
     """Return the numbers of the steps that are shown: those with events and the last, thinned if there are too many."""
     shown = np.union1d(np.flatnonzero(curve.events), [len(curve.times) - 1])
@@ -104,7 +131,7 @@ def _steps(curve: KaplanMeier) -> np.ndarray:
 
 def _km_rows(curves: Mapping[str, Mapping[str, KaplanMeier]]) -> Iterator[dict[str, object]]:
     for endpoint, groups in curves.items():
-        for group, curve in groups.items():
+        for group, curve in _drawn(groups).items():
             for step in _steps(curve).tolist():
                 yield {
                     "endpoint": endpoint,
@@ -123,7 +150,6 @@ def _summary_rows(
     people: pd.DataFrame,
     groups: Sequence[str],
     curves: Mapping[str, KaplanMeier],
-    gap_days: float,
 ) -> Iterator[dict[str, object]]:
     years = endpoint.times["years"]
     label = people["group"].reindex(endpoint.times.index)
@@ -135,28 +161,30 @@ def _summary_rows(
             missing = endpoint.missing or "nobody of the group could be followed"
             yield {**row, "n_sub": 0, "n_left_out": total, "warning": missing}
             continue
+        shown = curve.until(FEWEST_AT_RISK)
+        few = f"{say_count(curve.n, 'person')} followed: no shares" if curve.n < FEWEST_AT_RISK else ""
         row |= {
             "n_sub": curve.n,
             "n_left_out": total - curve.n,
             "n_events": curve.n_events,
             "person_years": float(years[label == group].sum()),
-            "median_years": curve.median,
-            "median_lo": curve.median_low,
-            "median_hi": curve.median_high,
-            "warning": "" if curve.n_events else "no events",
+            "median_years": shown.median,
+            "median_lo": shown.median_low,
+            "median_hi": shown.median_high,
+            "followed_years": float(shown.times[-1]) if len(shown.times) else math.nan,
+            "warning": "; ".join(filter(None, [few, "" if curve.n_events else "no events"])),
         }
         for year in LANDMARKS:
-            share, low, high = _at(curve, year, gap_days / DAYS_PER_YEAR if endpoint.at_visits else 0.0)
+            share, low, high = _at(shown, year)
             name = f"survival_{year:.0f}y"
             row |= {name: share, f"{name}_lo": low, f"{name}_hi": high}
         yield row
 
 
-def _at(curve: KaplanMeier, year: float, gap_years: float) -> tuple[float, float, float]:
-    """Return the share without event after the visits of an anniversary, which may come a little early or late."""
-    last = float(curve.times[-1])
-    near = year - gap_years <= last <= year + gap_years
-    return curve.at(last if near else year + gap_years)
+def _at(curve: KaplanMeier, year: float) -> tuple[float, float, float]:
+    """Return the share without event at an anniversary, with its interval; NaN if the curve ends before it."""
+    last = float(curve.times[-1]) if len(curve.times) else -math.inf
+    return curve.at(min(year, last)) if last >= year - ANNIVERSARY_YEARS else (math.nan, math.nan, math.nan)
 
 
 def _test_rows(
@@ -216,6 +244,7 @@ def _cox_rows(
             yield {**shared, "group": group, "warning": f"not estimated: {error}"}
         return
     proportional, said = _check_proportional(model)
+    waves = _say_waves(endpoint, len(np.unique(model.event_times)))
     few = model.n_events < FEWEST_EVENTS_PER_COLUMN * len(model.names)
     cautions = [
         f"{say_count(model.n_events, 'event')} for {say_count(len(model.names), 'coefficient')}: unsteady"
@@ -238,9 +267,15 @@ def _cox_rows(
             "statistic": found.t,
             "p": found.p,
             "p_proportional": proportional,
-            "assumptions": "; ".join([said, *chosen.notes]),
+            "assumptions": "; ".join(filter(None, [said, waves, *chosen.notes])),
             "warning": "; ".join(filter(None, cautions)),
         }
+
+
+def _say_waves(endpoint: Endpoint, times: int) -> str:
+    if endpoint.months is None:
+        return ""
+    return f"events at {say_count(times, 'planned visit')}: the hazard ratio is one of discrete waves"
 
 
 def _check_proportional(model: CoxModel) -> tuple[float, str]:
@@ -252,82 +287,6 @@ def _check_proportional(model: CoxModel) -> tuple[float, str]:
     return found.p, f"proportional hazards: chi2({found.df}) = {found.chi2:.2f}, {say_p(found.p)}"
 
 
-def _methods(endpoints: Sequence[Endpoint], plan: Plan, groups: int) -> tuple[str, ...]:
-    events = "; ".join(f"{one.label}: {one.rule}" for one in endpoints)
-    sentences = [
-        f"Time runs from the first session that counts (baseline). Events: {events}.",
-        f"Definition of worsening: {describe(plan_definition(plan))}",
-        "Shares without event were estimated by Kaplan and Meier's method, with intervals on the log(-log) scale. The "
-        f"share at an anniversary counts visits up to {plan.intervals.visit_gap_days:g} days after it (not for "
-        "relapses, which have dates of their own).",
-    ]
-    if groups > 1:
-        sentences.append(
-            "Groups were compared by the log-rank test and by Cox regression (Efron's method for ties, Wald intervals; "
-            "primary: unadjusted), again adjusted for age, sex and EDSS at the baseline. Proportional hazards were "
-            "checked by the score test of a trend of Schoenfeld residuals with the Kaplan-Meier share."
-        )
-    return tuple(sentences)
-
-
-def _findings(
-    endpoints: Sequence[Endpoint],
-    summaries: Sequence[Mapping[str, object]],
-    tests: Sequence[Mapping[str, object]],
-    level: float,
-) -> Iterator[str]:
-    labels = {one.name: one.label for one in endpoints}
-    for name in ("worsening", "neda3"):
-        rows = [row for row in summaries if row["endpoint"] == name and row["n_sub"]]
-        parts = [f"{row['group']} {row['n_events']} of {row['n_sub']}{_landmark(row, level)}" for row in rows[:4]]
-        if parts:
-            yield f"Persons with {labels[name]}: {'; '.join(parts)}."
-    for row in [row for row in tests if row["test"] == COX and row["endpoint"] == "worsening" and "hr" in row][:2]:
-        yield (
-            f"Hazard ratio of {labels[str(row['endpoint'])]}, {row['group']} to {row['reference']}: "
-            f"{say_number(_float(row['hr']))} ({say_interval(_float(row['ci_lo']), _float(row['ci_hi']), level)}; "
-            f"z = {_float(row['statistic']):.2f}, {say_p(_float(row['p']))}, {say_p(_float(row['q_bh']), 'q')}; "
-            f"{row['n_events']} events in {row['n_sub']} persons)."
-        )
-    ranked = [row for row in tests if row["test"] == LOG_RANK and "p" in row]
-    if ranked:
-        parts = [
-            f"{labels[str(row['endpoint'])]} chi2({row['df']}) = {_float(row['statistic']):.2f}, "
-            f"{say_p(_float(row['p']))}, {say_p(_float(row['q_bh']), 'q')}"
-            for row in ranked
-        ]
-        exploratory = " (exploratory: a family of several tests)" if len(ranked) > 1 else ""
-        yield f"Log-rank tests{exploratory}: {'; '.join(parts)}."
-
-
-def _landmark(row: Mapping[str, object], level: float) -> str:
-    for year in reversed(LANDMARKS):
-        name = f"survival_{year:.0f}y"
-        share, low, high = (100 * _float(row[key]) for key in (name, f"{name}_lo", f"{name}_hi"))
-        if math.isfinite(share) and math.isfinite(low):
-            return (
-                f" (without after {say_count(int(year), 'year')}: {share:.0f} %, {say_interval(low, high, level, 2)})"
-            )
-    return ""
-
-
-def _float(value: object) -> float:
-    return float(value)  # type: ignore[arg-type]
-
-
-def _limits(endpoints: Sequence[Endpoint]) -> Iterator[str]:
-    missing = [f"{one.label} ({one.missing})" for one in endpoints if one.missing]
-    if missing:
-        yield f"Not analysed: {'; '.join(missing)}."
-    left_out = [f"{one.label} {one.n_left_out}" for one in endpoints if one.n_left_out and not one.missing]
-    if left_out:
-        yield f"Patients who could not be followed: {', '.join(left_out)}."
-    yield (
-        "An event is known from the visit or scan at which it was found; how close in time these are bounds how "
-        "precise its time is. Groups that were seen more often have their events found sooner."
-    )
-
-
 def _figure(
     endpoint: Endpoint,
     curves: Mapping[str, KaplanMeier],
@@ -336,10 +295,10 @@ def _figure(
     level: float,
 ) -> Figure:
     drawn = []
-    for group, curve in curves.items():
+    for group, curve in _drawn(curves).items():
         shown = _steps(curve)
         # Those at risk are counted here, since the figure knows only some of the steps.
-        ticks = tuple(range(math.ceil(curve.times[-1]) + 1))
+        ticks = tuple(range(math.ceil(curves[group].times[-1]) + 1))
         drawn.append(
             Curve(
                 group,
@@ -349,17 +308,26 @@ def _figure(
                 tuple(curve.high[shown].tolist()),
                 curve.n,
                 curve.n_events,
-                {float(tick): curve.number_at_risk(float(tick)) for tick in ticks},
+                {float(tick): curves[group].number_at_risk(float(tick)) for tick in ticks},
             )
         )
     ranked = [row for row in tests if row["endpoint"] == endpoint.name and row["test"] == LOG_RANK and "p" in row]
-    text = f"log-rank {say_p(_float(ranked[0]['p']))} (uncorrected)" if ranked else ""
-    n = _say_counts(curves)
+    text = f"log-rank {say_chance(ranked[0], 'p')} (uncorrected)" if ranked else ""
+    banded = len(drawn) <= MOST_BANDS
+    bands = f" with {100 * level:.0f} % intervals" if banded else ""
+    short = [group for group in curves if group not in {curve.group for curve in drawn}]
+    sentences = [
+        f"Kaplan-Meier curves of the time to {endpoint.label}{bands}; {_say_counts(curves)}.",
+        "" if banded else f"The intervals of {len(drawn)} curves would cover one another; they are in the table.",
+        f"Steps are at planned visits, {say_count(endpoint.months, 'month')} apart." if endpoint.months else "",
+        f"Not drawn, with fewer than {FEWEST_AT_RISK} followed: {say_list(short)}." if short else "",
+        f"A curve ends where fewer than {FEWEST_AT_RISK} are at risk; the mark beside its end is the last share"
+        f"{' with its interval' if banded else ''}. Below: persons at risk.",
+    ]
     return Figure(
         f"km_{endpoint.name}",
-        f"Kaplan-Meier curves of the time to {endpoint.label} with {100 * level:.0f} % intervals; {n}. Below: persons "
-        "at risk.",
-        f"Falling step curves of {len(curves)} groups: share without {endpoint.label} by years since the baseline.",
+        " ".join(filter(None, sentences)),
+        f"Falling step curves of {len(drawn)} groups: share without {endpoint.label} by years since the baseline.",
         partial(draw_curves, tuple(drawn), tuple(groups), endpoint.label, text),
     )
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bids_msvol.bids.tabular import Column, Table
-from bids_msvol.group.analyses.number_cells import as_float
-from bids_msvol.group.analyses.yearly_change import compare_with_first
-from bids_msvol.group.analyses.yearly_values import VARIABLES, YearlyValues, take_years
-from bids_msvol.group.analyses.yearly_words import say_findings, say_limits, say_methods
-from bids_msvol.group.figures.course import Course, Panel, draw_course
+from bids_msvol.group.analyses.yearly_course_change import compare_with_first
+from bids_msvol.group.analyses.yearly_course_values import VARIABLES, YearlyValues, take_years
+from bids_msvol.group.analyses.yearly_course_words import say_findings, say_limits, say_methods
+from bids_msvol.group.cells import as_count, as_float
+from bids_msvol.group.figures.course import Course, Panel, draw_course, has_room_for_numbers
 from bids_msvol.group.result import (
     COUNTS,
     FAMILY,
@@ -212,11 +212,11 @@ def _figures(rows: Sequence[Mapping[str, object]], groups: Sequence[str], level:
         courses = [
             Course(
                 group,
-                tuple(int(as_float(row, "year")) for row in own),
+                tuple(as_count(row, "year") for row in own),
                 values=tuple(as_float(row, cell) for row in own),
                 low=tuple(as_float(row, ends[0]) for row in own),
                 high=tuple(as_float(row, ends[1]) for row in own),
-                numbers=tuple(int(as_float(row, "n")) for row in own),
+                numbers=tuple(as_count(row, "n") for row in own),
             )
             for group in groups
             if (own := [row for row in known if row["group"] == group])
@@ -226,11 +226,17 @@ def _figures(rows: Sequence[Mapping[str, object]], groups: Sequence[str], level:
     if not panels:
         return ()
     titles = say_list([panel.title for panel in panels])
+    below = (
+        "numbers below: persons with a value."
+        if has_room_for_numbers(panels, groups)
+        else "below each panel the smallest and the largest number of persons with a value at a point, since there is "
+        "no room for all; each is in the table."
+    )
     return (
         Figure(
             "yearly_course",
             f"{titles} in each year of follow-up by group (0: first session, and the year before it for relapses). "
-            f"Bars: {percent} confidence intervals, for EDSS quartiles; numbers below: persons with a value.",
+            f"Bars: {percent} confidence intervals, for EDSS quartiles; {below}",
             f"{say_count(len(panels), 'panel')} with one line for each of {say_count(len(groups), 'group')} over the "
             "years.",
             functools.partial(draw_course, tuple(panels), tuple(groups)),

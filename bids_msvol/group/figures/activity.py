@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from bids_msvol.stats.proportions import Proportion
 
+INK = "#222222"
+"""Of points and intervals that must be seen on solid and on pale bars alike."""
+
 MOST_COLUMNS = 4
 """Groups side by side."""
 
@@ -33,6 +36,8 @@ class NedaBar:
         Of whom, when (a number or ``all``), and whether NEDA-3 or NEDA-4.
     kept, judged, unknown
         Numbers of persons.
+    share, low, high
+        Share of those judged who kept it, and its interval, from 0 to 1; NaN if nobody was judged.
     """
 
     group: str
@@ -41,6 +46,9 @@ class NedaBar:
     kept: int
     judged: int
     unknown: int
+    share: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,10 @@ def draw_neda(bars: Sequence[NedaBar], groups: Sequence[str]) -> Figure:
     for panel in panels[::columns]:
         panel.set_ylabel("Persons (%)")
     pair = f"; left bar {states[0]}, right bar {states[1]}" if len(states) > 1 else f"; {states[0]}"
-    text = f"solid: NEDA; pale: activity; hatched: not known{pair}; above: number of persons"
+    text = (
+        f"solid: NEDA; pale: activity; hatched: not known{pair}; above: number of persons\n"
+        "point and line: share of those judged with its Wilson interval"
+    )
     footer(figure, text)
     return figure
 
@@ -95,6 +106,9 @@ def _draw_bar(panel: Axes, place: float, width: float, bar: NedaBar, color: str)
     panel.bar(place, kept, width, color=color, edgecolor="white", linewidth=0.5)
     panel.bar(place, lost, width, bottom=kept, color=color, alpha=0.28, edgecolor="white", linewidth=0.5)
     panel.bar(place, unknown, width, bottom=kept + lost, color="white", edgecolor=GREY, linewidth=0.5, hatch="////")
+    if bar.judged:
+        panel.plot([place, place], [100 * bar.low, 100 * bar.high], color=INK, linewidth=0.9)
+        panel.plot(place, 100 * bar.share, "o", color=INK, markersize=2.6, clip_on=False)
     panel.text(
         place, 102, str(total), ha="center", va="bottom", fontsize=6.5, color=GREY, rotation=90 if total > 99 else 0
     )

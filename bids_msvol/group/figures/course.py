@@ -101,8 +101,8 @@ def draw_course(panels: Sequence[Panel], groups: Sequence[str]) -> Figure:
     """
     columns = min(COLUMNS, len(panels))
     rows = -(-len(panels) // columns)
-    years = {year for panel in panels for course in panel.courses for year in course.years}
-    in_rows = len(groups) <= MOST_ROWS_OF_NUMBERS and max(years) < MOST_NUMBERS
+    years = _years_of(panels)
+    in_rows = has_room_for_numbers(panels, groups)
     width, height = PANEL_SIZE_INCHES
     if in_rows:
         height += NUMBER_POINTS * len(groups) / 72.0
@@ -115,6 +115,15 @@ def draw_course(panels: Sequence[Panel], groups: Sequence[str]) -> Figure:
         handles, labels = max((axis.get_legend_handles_labels() for axis in axes), key=lambda found: len(found[1]))
         figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels)), frameon=False)
     return figure
+
+
+def has_room_for_numbers(panels: Sequence[Panel], groups: Sequence[str]) -> bool:
+    """Whether the number of persons of every point stands below it; else the axis says their range."""
+    return len(groups) <= MOST_ROWS_OF_NUMBERS and max(_years_of(panels)) < MOST_NUMBERS
+
+
+def _years_of(panels: Sequence[Panel]) -> set[int]:
+    return {year for panel in panels for course in panel.courses for year in course.years}
 
 
 def _draw_panel(axis: Axes, panel: Panel, groups: Sequence[str], years: set[int], in_rows: bool) -> None:

@@ -155,8 +155,12 @@ class Trajectories:
     years: NDArray[np.float64]
     change_pct: NDArray[np.float64]
 
+    def count(self) -> int:
+        """Return the number of persons with a course."""
+        return len(np.unique(self.persons[np.isfinite(self.change_pct)]))
 
-def draw_trajectories(courses: tuple[Trajectories, ...], columns: int) -> Figure:
+
+def draw_trajectories(courses: tuple[Trajectories, ...], columns: int, level: float) -> Figure:
     """Draw lines of persons and mean with confidence interval, one row of panels a region."""
     rows = len(courses) // columns
     figure, axes = new_figure(rows, columns, panel_inches=(2.6, 2.5), sharex=True, sharey="row")
@@ -170,11 +174,12 @@ def draw_trajectories(courses: tuple[Trajectories, ...], columns: int) -> Figure
             drawn, thinned = np.random.default_rng(0).choice(names, MOST_LINES, replace=False), True
         at, value = _lines(one.persons[known], one.years[known], one.change_pct[known], drawn)
         axis.plot(at, value, color=color, alpha=0.22, linewidth=0.7, rasterized=True)
-        times, mean, half = _mean_course(one.years[known], one.change_pct[known])
+        times, mean, half = _mean_course(one.years[known], one.change_pct[known], level)
         axis.fill_between(times, mean - half, mean + half, color=color, alpha=0.3, linewidth=0)
         axis.plot(times, mean, color=color, linewidth=2.0, marker=MARKERS[place % columns], markersize=4)
         axis.axhline(0.0, color=GREY, linewidth=0.8)
-        axis.set_title(f"{one.name} (n = {len(names)})", loc="left", fontsize=9.5)
+        fewer = f", {len(drawn)} drawn" if len(drawn) < len(names) else ""
+        axis.set_title(f"{one.name} (n = {len(names)}{fewer})", loc="left", fontsize=9.5)
         if place % columns == 0:
             axis.set_ylabel(f"{one.label}: change\n(% of first scan)")
         if place >= len(courses) - columns:
@@ -195,14 +200,15 @@ def _lines(
 
 
 def _mean_course(
-    years: NDArray[np.float64], values: NDArray[np.float64]
+    years: NDArray[np.float64], values: NDArray[np.float64], level: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return mean and half its confidence interval at each whole year with three scans or more."""
     whole = np.rint(years)
     times = np.array([time for time in np.unique(whole) if np.count_nonzero(whole == time) >= 3])
     parts = [values[whole == time] for time in times]
     mean = np.array([part.mean() for part in parts])
-    half = np.array([special.stdtrit(len(part) - 1, 0.975) * part.std(ddof=1) / np.sqrt(len(part)) for part in parts])
+    tail = 0.5 + level / 2.0
+    half = np.array([special.stdtrit(len(part) - 1, tail) * part.std(ddof=1) / np.sqrt(len(part)) for part in parts])
     return times, mean, half
 
 
@@ -232,7 +238,7 @@ class ClassDots:
     p: float
 
 
-def draw_class_rates(regions: tuple[ClassDots, ...]) -> Figure:
+def draw_class_rates(regions: tuple[ClassDots, ...], level: float) -> Figure:
     """Draw dots of persons with adjusted means and intervals, one panel a region."""
     columns = min(3, len(regions))
     rows = -(-len(regions) // columns)
@@ -258,14 +264,19 @@ def draw_class_rates(regions: tuple[ClassDots, ...]) -> Figure:
                 )
         axis.axhline(0.0, color=GREY, linewidth=0.8)
         axis.set_xlim(-0.5, len(one.classes) - 0.5)
-        names = [f"{name}\nn = {len(values)}" for name, values in zip(one.classes, one.values, strict=True)]
+        names = [
+            f"{name}\nn = {len(values)}" + (f"\n({MOST_DOTS} drawn)" if len(values) > MOST_DOTS else "")
+            for name, values in zip(one.classes, one.values, strict=True)
+        ]
         axis.set_xticks(range(len(names)), names, fontsize=8)
         axis.set_ylabel(f"Rate ({one.unit})")
-        axis.set_title(one.label + (f"   {say_p(one.p)}" if np.isfinite(one.p) else ""), loc="left", fontsize=9.5)
+        title = f"{one.label} (n = {sum(map(len, one.values))})"
+        axis.set_title(title + (f"   {say_p(one.p)}" if np.isfinite(one.p) else ""), loc="left", fontsize=9)
     for axis in axes[len(regions) :]:
         axis.set_axis_off()
     note = f" At most {MOST_DOTS} dots a class are drawn." if thinned else ""
-    footer(figure, f"Markers: adjusted mean and 95 % confidence interval. p: PIRA against stable, not corrected.{note}")
+    chance = " p: PIRA against stable, not corrected." if any(np.isfinite(one.p) for one in regions) else ""
+    footer(figure, f"Markers: adjusted mean and {100 * level:g} % confidence interval.{chance}{note}")
     return figure
 
 
@@ -297,12 +308,12 @@ class ForestRow:
     healthy: tuple[float, float] | None
 
 
-def draw_rates_forest(rows: tuple[ForestRow, ...], groups: tuple[str, ...]) -> Figure:
+def draw_rates_forest(rows: tuple[ForestRow, ...], groups: tuple[str, ...], interval: str) -> Figure:
     """Draw means with intervals, one panel a kind of structure, one line a structure, groups beneath each other."""
     panels = list(dict.fromkeys(row.panel for row in rows))
     labels = {panel: list(dict.fromkeys(row.label for row in rows if row.panel == panel)) for panel in panels}
     step = 0.2 + 0.05 * len(groups)
-    most = {group: max(row.count for row in rows if row.group == group) for group in groups}
+    most = {group: max((row.count for row in rows if row.group == group), default=0) for group in groups}
     figure, axes = new_figure(
         len(panels),
         1,
@@ -314,7 +325,7 @@ def draw_rates_forest(rows: tuple[ForestRow, ...], groups: tuple[str, ...]) -> F
     for axis, panel in zip(axes, panels, strict=True):
         for row in (one for one in rows if one.panel == panel):
             place = labels[panel].index(row.label)
-            if row.healthy is not None and row.group == groups[0]:
+            if row.healthy is not None and row is _first(rows, panel, row.label):
                 low, high = row.healthy
                 # One published mean is still to be seen as a band.
                 pad = 0.006 if high - low < 0.012 else 0.0
@@ -346,5 +357,10 @@ def draw_rates_forest(rows: tuple[ForestRow, ...], groups: tuple[str, ...]) -> F
     band = axes[0].fill_betweenx([np.nan], [np.nan], color=GRID, label="healthy adults, published means")
     shown = [*handles, band] if any(row.healthy for row in rows) else handles
     figure.legend(handles=shown, loc="outside upper left", ncols=min(3, len(shown)), fontsize=8, frameon=False)
-    footer(figure, "Marker: mean of persons; line: 95 % confidence interval. n beside a structure: where it is less.")
+    footer(figure, f"Marker: weighted mean of persons; line: {interval}. n beside a structure: where it is less.")
     return figure
+
+
+def _first(rows: Sequence[ForestRow], panel: str, label: str) -> ForestRow:
+    """Return the first row of a structure: the band of healthy adults is drawn with it once."""
+    return next(row for row in rows if row.panel == panel and row.label == label)

@@ -232,7 +232,7 @@ def draw_forest(
     if written and text_title:
         axis.annotate(text_title, (1.02, 1.0), xycoords="axes fraction", xytext=(0, 4), textcoords="offset points",
                       va="bottom", fontsize=7.5, color=GREY, annotation_clip=False)  # fmt: skip
-    _add_legend(figure, axis, [group for group in groups if any(row.group == group for row in rows)])
+    _add_legend(figure, [group for group in groups if any(row.group == group for row in rows)])
     marked = written and any("*" in row.text for row in rows)
     lines = [line for line in (footer_text, mark_text if marked else "") if line]
     if lines:
@@ -283,7 +283,7 @@ def _mark_cut(axis: Axes, row: ForestRow, position: float, limits: tuple[float, 
             axis.plot([end], [position], marker=marker, color=color, markersize=5, markeredgewidth=0.0, clip_on=False)
 
 
-def _add_legend(figure: Figure, axis: Axes, groups: Sequence[str]) -> None:
+def _add_legend(figure: Figure, groups: Sequence[str]) -> None:
     from matplotlib.lines import Line2D
 
     if len(groups) < 2:

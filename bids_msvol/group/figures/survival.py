@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 MOST_BANDS = 3
 """With more groups than this their intervals would cover one another and are not drawn."""
 
+MARK_GAP = 0.018
+"""Between the marks beside the ends of curves, as a share of the time shown: their width and a little more."""
+
 MOST_TICKS = 8
 """Times at which those at risk are written."""
-
-
-LEGEND_BELOW = 0.45
-"""Curves that stay above this leave room for the legend below them."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def draw_curves(curves: Sequence[Curve], groups: Sequence[str], label: str, text
     """Draw curves with a table of those at risk below."""
     rows = 0.17 * len(curves) + 0.25
     figure, panels = new_figure(
-        2, 1, panel_inches=(5.2, (3.1 + rows) / 2), sharex=True, gridspec_kw={"height_ratios": [3.1, rows]}
+        2, 1, panel_inches=(6.6, (3.1 + rows) / 2), sharex=True, gridspec_kw={"height_ratios": [3.1, rows]}
     )
     upper, lower = panels
     colors = group_colors(groups)
@@ -92,20 +91,36 @@ def draw_curves(curves: Sequence[Curve], groups: Sequence[str], label: str, text
         name = f"{curve.group} ({curve.n_events} of {curve.n})"
         upper.step(years, survival, where="post", color=colors[curve.group], linestyle=style, linewidth=1.6, label=name)
         if len(curves) <= MOST_BANDS:
-            low, high = ([1.0, *(1.0 if math.isnan(end) else end for end in ends)] for ends in (curve.low, curve.high))
+            # Where nobody or everybody had the event there is no interval.
+            low, high = (
+                [1.0, *(share if math.isnan(end) else end for end, share in zip(ends, curve.survival, strict=True))]
+                for ends in (curve.low, curve.high)
+            )
             upper.fill_between(years, low, high, step="post", color=colors[curve.group], alpha=0.13, linewidth=0)
     last = max(curve.years[-1] for curve in curves)
-    upper.set(ylim=(0.0, 1.03), ylabel="Share without event", xlim=(0.0, last * 1.02))
+    _mark_ends(upper, curves, groups, last)
+    upper.set(ylim=(0.0, 1.03), ylabel="Share without event", xlim=(0.0, last * (1.0 + MARK_GAP * (len(curves) + 1))))
     upper.set_title(f"Time to {label}", loc="left")
     upper.tick_params(labelbottom=True)
-    # Where the curves are not: they fall from the upper left.
-    falls_low = min(curve.survival[-1] for curve in curves) < LEGEND_BELOW
-    corner: Literal["upper right", "lower left"] = "upper right" if falls_low else "lower left"
-    upper.legend(loc=corner, title="events of persons", title_fontsize=7.5, fontsize=7.5, frameon=False)
+    # Beside the panel, where no curve can be.
+    upper.legend(
+        loc="upper left", bbox_to_anchor=(1.01, 1.0), title="events of persons", title_fontsize=7.5, fontsize=7.5,
+        frameon=False, borderaxespad=0.0,
+    )  # fmt: skip
     if text:
         footer(figure, text)
     _write_at_risk(lower, curves, colors, last)
     return figure
+
+
+def _mark_ends(panel: Axes, curves: Sequence[Curve], groups: Sequence[str], last: float) -> None:
+    """Mark the last share of each curve beside its end: where all end at one visit, their falls hide one another."""
+    colors, markers = group_colors(groups), group_markers(groups)
+    for number, curve in enumerate(curves):
+        color, beside = colors[curve.group], curve.years[-1] + MARK_GAP * (number + 1) * last
+        panel.plot(beside, curve.survival[-1], markers[curve.group], color=color, markersize=4.5, clip_on=False)
+        if len(curves) <= MOST_BANDS and math.isfinite(curve.low[-1]):
+            panel.plot([beside, beside], [curve.low[-1], curve.high[-1]], color=color, linewidth=1.0)
 
 
 def _write_at_risk(panel: Axes, curves: Sequence[Curve], colors: Mapping[str, str], last: float) -> None:

@@ -92,7 +92,7 @@ def draw_forest(labels: Sequence[str], panels: Sequence[Comparison], groups: Seq
         elif number + columns >= len(panels):
             panel.set_xlabel("Difference (standard deviations)")
             panel.tick_params(labelbottom=True)
-    footer(figure, f"Hedges' g with {100 * level:.0f} % interval; filled: q at most 0.05 within the comparison")
+    footer(figure, f"Hedges' g with {100 * level:.0f} % interval; filled: q < {1.0 - level:g} within the comparison")
     return figure
 
 

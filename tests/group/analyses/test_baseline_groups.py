@@ -17,11 +17,13 @@ from bids_msvol.group.analyses.baseline_groups import NAME, TABLES, analyse
 from bids_msvol.group.analyses.baseline_variables import take_baseline
 from bids_msvol.group.assemble import assemble
 from bids_msvol.group.figures.drawing import to_svg
-from bids_msvol.group.plan import ANALYSES, Plan, Statistics
+from bids_msvol.group.plan import ANALYSES, Groups, Plan, Statistics
 from bids_msvol.group.result import Analysis, CannotAnalyseError
 from bids_msvol.group.study import Study
 from bids_msvol.group.tables import StudyTables
 from tests.group.cohorts import make_study, make_tables
+
+BY = Plan(groups=Groups(by="group"))
 
 
 def rows_of(analysis: Analysis, file_name: str) -> list[Mapping[str, Any]]:
@@ -198,7 +200,7 @@ def test_people_without_a_group_are_left_out_and_counted() -> None:
     tables.persons["group"] = tables.persons["group"].astype(object)
     tables.persons.loc["sub-001", "group"] = None
     analysis = analyse(assemble(tables, Plan()), Plan())
-    assert any("1 person whose group is not known" in text for text in analysis.limits)
+    assert any("1 person of unknown group left out" in text for text in analysis.limits)
     (row,) = [row for row in rows_of(analysis, "table1.tsv") if (row["variable"], row["group"]) == ("age", "A")]
     assert row["n"] == 5
 
@@ -237,3 +239,55 @@ def test_without_anybody_there_is_nothing_to_analyse() -> None:
     persons = study.persons.assign(group=pd.Categorical([None] * 4, ["A"]))
     with pytest.raises(CannotAnalyseError):
         analyse(replace(study, persons=persons), Plan())
+
+
+def test_what_makes_the_groups_is_not_tested() -> None:
+    """A phenotype that follows from the group has a row without result; one that does not is tested."""
+    tables = make_tables({"HC": 8, "A": 12, "B": 12})
+    group = tables.persons["group"].astype(object)
+    follows = replace(tables, persons=tables.persons.assign(phenotype=group.map({"HC": "HC", "A": "RR", "B": "SP"})))
+    rows = rows_of(analyse(assemble(follows, BY), BY), "table1_tests.tsv")
+    own = [row for row in rows if row["variable"] == "phenotype"]
+    assert own
+    assert not any("p" in row or np.isfinite(row.get("smd", np.nan)) for row in own)
+    assert any("follows from the other" in str(row["warning"]) for row in own)
+    mixed = group.map({"HC": "HC", "A": "RR", "B": "RR"})
+    mixed.iloc[-4:] = "SP"
+    varied = analyse(assemble(replace(tables, persons=tables.persons.assign(phenotype=mixed)), BY), BY)
+    (row,) = [
+        row
+        for row in rows_of(varied, "table1_tests.tsv")
+        if (row["variable"], row["test"], row.get("group")) == ("phenotype", "Fisher exact", "B")
+    ]
+    assert row["reference"] == "A"
+    assert row["p"] < 1.0
+
+
+def test_controls_have_nothing_of_the_disease() -> None:
+    """Whatever the tables hold of it is neither described nor tested nor missing; age is compared."""
+    analysis = analyse(make_study({"HC": 10, "A": 12, "B": 12}), BY)
+    for variable in ("edss", "new_t2", "disease_duration"):
+        (told,) = [
+            row for row in rows_of(analysis, "table1.tsv") if (row["variable"], row["group"]) == (variable, "HC")
+        ]
+        assert (told["n"], told["missing"]) == (0, 0)
+        tested = [row for row in rows_of(analysis, "table1_tests.tsv") if row["variable"] == variable]
+        assert all("p" not in row for row in tested if "HC" in (row.get("group"), row.get("reference")))
+        assert any("p" in row and row.get("group") == "B" for row in tested)
+    assert any("p" in row and row.get("reference") == "HC" for row in rows_of(analysis, "table1_tests.tsv"))
+
+
+def test_effect_sizes_and_chance_imbalance() -> None:
+    """Welch's analysis of variance has eta squared; the balance of few persons is judged against chance."""
+    study = make_study({"A": 12, "B": 12, "C": 12})
+    analysis = analyse(study, Plan())
+    rows = [row for row in rows_of(analysis, "table1_tests.tsv") if row["variable"] == "age"]
+    both = {str(row["test"]): row["effect"] for row in rows if row["comparison"] == "all groups"}
+    assert both["Welch analysis of variance"] == pytest.approx(both["Analysis of variance"])
+    pair = one_test(analysis, "age", "Welch t")
+    assert pair["smd_lo"] < pair["smd"] < pair["smd_hi"]
+    assert pair["smd_hi"] - pair["smd"] == pytest.approx(
+        1.959964 * np.sqrt(24 / 144 + pair["smd"] ** 2 / 48), rel=1e-5
+    )
+    (said,) = [text for text in analysis.limits if "exceeds 0.25" in text]
+    assert "chance alone would give" in said

@@ -13,7 +13,7 @@ import pytest
 from scipy import stats
 
 from bids_msvol.group.analyses import brain_cord
-from bids_msvol.group.analyses.brain_cord_tests import MEASURES, THREE_STRATA, TWO_STRATA, permutations_for
+from bids_msvol.group.analyses.brain_cord_rows import MEASURES, THREE_STRATA, TWO_STRATA, permutations_for
 from bids_msvol.group.assemble import assemble
 from bids_msvol.group.figures.drawing import to_svg
 from bids_msvol.group.plan import Plan, Statistics
@@ -187,3 +187,17 @@ def test_figures_and_findings(cohort: Analysis) -> None:
     assert len(cohort.findings) <= 6
     first = cohort.findings[0][cohort.findings[0].index(MILD) :]
     assert first.index("95 % CI") < first.index("p < 0.001") < first.index("q < 0.001") < first.rindex("n = ")
+
+
+def test_what_was_given_is_said_of_each_row(cohort: Analysis) -> None:
+    """With intracranial volumes they are named; where some of few persons have them, they are not."""
+    rows = [row for row in _table(cohort, "brain_cord_r.tsv") if row.get("partial_r") is not None]
+    assert {row["given"] for row in rows} == {"age, sex, intracranial volume"}
+    tables = _tables({"MS": 60})
+    known = tables.sessions["participant_id"].isin(tables.persons.index[:10])
+    sessions = tables.sessions.assign(etiv_mm3=tables.sessions["etiv_mm3"].where(known))
+    analysis = brain_cord.analyse(assemble(replace(tables, sessions=sessions), PLAN), PLAN)
+    rows = [row for row in _table(analysis, "brain_cord_r.tsv") if row.get("partial_r") is not None]
+    assert {row["given"] for row in rows} == {"age, sex"}
+    pairs = [row for row in _table(analysis, "brain_cord_r_difference.tsv") if row.get("p_adjusted") is not None]
+    assert {row["given"] for row in pairs} == {"age, sex"}

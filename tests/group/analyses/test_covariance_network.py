@@ -79,8 +79,9 @@ def test_counts_stand_beside_those_of_chance() -> None:
     assert asymmetry["expected"] > 0
     assert 0 < asymmetry["p"] <= 1
     said = f"{by_kind['additional']['observed']:.0f} additional and {by_kind['missing']['observed']:.0f} missing"
-    assert said in found.findings[0]
-    assert f"{by_kind['additional']['expected']:.1f} (95 %" in found.findings[0]
+    assert said in found.findings[2]
+    assert f"{by_kind['additional']['expected']:.1f} (95 %" in found.findings[2]
+    assert "edges differed after correction" in found.findings[0]
 
 
 def test_nodes_and_densities() -> None:

@@ -129,7 +129,7 @@ def test_thickness_is_compared_without_head_size() -> None:
     mean = 2.5 + rng.normal(0.0, 0.05, 80) - 0.3 * (np.repeat(tables.persons["group"].to_numpy(), 2) == "B")
     thickness = pd.DataFrame({"lh": mean, "rh": mean, "mean": mean}, index=tables.sessions.index)
     found = analyse(assemble(replace(tables, thickness_mm=thickness), Plan()), Plan())
-    (pair,) = rows_of(found, roi="MeanThickness", comparison="B - A")
+    (pair,) = rows_of(found, roi="CorticalThickness", comparison="B - A")
     assert pair["unit"] == "mm"
     assert pair["ci_lo"] < -0.3 < pair["ci_hi"]
     assert pair["p"] == pair["p_none"]

@@ -88,11 +88,11 @@ def test_covariates_that_the_data_do_not_allow_are_named() -> None:
     """Unknown, known for few of one group, constant, and the same as the groups: each is left out and said so."""
     groups = {"A": 15, "B": 15}
     study = study_with(groups)
-    assert first_scans(study, study.volumes_mm3.index).covariates == ("etiv_ml", "age", "sex")
+    assert first_scans(study, study.volumes_mm3.index).covariates.names == ("etiv_ml", "age", "sex")
     cases: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
-        ({"age": np.nan}, ("etiv_ml", "sex"), "Age is not known"),
+        ({"age": np.nan}, ("etiv_ml", "sex"), "Age is not adjusted for: it is not known"),
         ({"age": [40.0 + one for one in range(15)] + [np.nan] * 15}, ("etiv_ml", "sex"), "most of B have none"),
-        ({"sex": "F"}, ("etiv_ml", "age"), "Sex does not vary"),
+        ({"sex": "F"}, ("etiv_ml", "age"), "Sex is not adjusted for: it does not vary"),
         ({"site": ["x"] * 15 + ["y"] * 15}, ("etiv_ml", "age", "sex"), "Site is not adjusted for: it cannot be told"),
         ({"site": [f"s{one}" for one in range(30)]}, ("etiv_ml", "age", "sex"), "Site is not adjusted for"),
         ({"site": ["x", "y"] * 15}, ("etiv_ml", "age", "sex", "site"), ""),
@@ -100,7 +100,7 @@ def test_covariates_that_the_data_do_not_allow_are_named() -> None:
     for columns, expected, said in cases:
         study = study_with(groups, **columns)
         scans = first_scans(study, study.volumes_mm3.index)
-        assert scans.covariates == expected
+        assert scans.covariates.names == expected
         assert said in " ".join(scans.limits)
 
 
@@ -110,6 +110,6 @@ def test_persons_left_out_are_counted() -> None:
     study.sessions.loc[study.sessions["participant_id"] == "sub-001", "age"] = np.nan
     scans = first_scans(study, study.volumes_mm3.index)
     assert len(scans.table) == 28
-    assert scans.complete(scans.covariates).sum() == 27
-    assert any("2 persons with a scan but of unknown group were left out" in said for said in scans.limits)
-    assert any("1 person was left out because intracranial volume, age" in said for said in scans.limits)
+    assert len(scans.covariates.complete(scans.table)) == 27
+    assert any("2 persons of unknown group left out" in said for said in scans.limits)
+    assert any("1 person left out of adjusted comparisons: intracranial volume, age" in said for said in scans.limits)

@@ -15,6 +15,7 @@ from bids_msvol.group.assemble import assemble
 from bids_msvol.group.plan import Activity, Groups, Intervals, Plan, Regions
 from bids_msvol.group.result import Analysis, CannotAnalyseError
 from bids_msvol.group.tables import StudyTables
+from bids_msvol.group.wording import say_number
 from bids_msvol.stats.mixed_model import fit_mixed
 from tests.group.cohorts import make_study, make_tables
 
@@ -129,7 +130,7 @@ def test_missing_values_are_left_out_and_counted() -> None:
     assert (rows["Thalamus", "A"]["n_obs"], rows["Thalamus", "A"]["n_excluded"]) == (33, 3)
     assert (rows["Putamen", "A"]["n_obs"], rows["Putamen", "A"]["n_excluded"]) == (35, 1)
     assert (rows["Putamen", "B"]["n_obs"], rows["Putamen", "B"]["n_sub"]) == (33, 11)
-    assert "1 person of unknown group took no part." in analysis.limits
+    assert any("1 person of unknown group left out" in sentence for sentence in analysis.limits)
 
 
 def test_a_region_that_was_not_measured_is_a_row() -> None:
@@ -163,6 +164,37 @@ def test_one_person_who_decides_is_named() -> None:
     tables.volumes_mm3.loc[1, "Left-Thalamus"] *= 0.8
     row = rows_of(analyse(assemble(tables, FEW), FEW), "lme_newT2.tsv")["Thalamus", "A"]
     assert "decided by sub-001" in str(row["warning"])
+    assert row["without"] == "sub-001"
+    kept = tables.sessions["participant_id"] != "sub-001"
+    rest = replace(tables, sessions=tables.sessions[kept], volumes_mm3=tables.volumes_mm3[kept])
+    alone = rows_of(analyse(assemble(rest, FEW), FEW), "lme_newT2.tsv")["Thalamus", "A"]
+    assert (row["beta_without"], row["p_without"]) == pytest.approx((alone["beta"], alone["p"]))
+
+
+def test_a_slope_that_stands_without_its_weightiest_person_is_not_decided_by_it() -> None:
+    """Cook's distance above 1 alone is no decision: the slope of the others has the same conclusion."""
+    tables = with_effect(make_tables({"A": 60, "B": 60}), {"A": -0.05, "B": 0.0})
+    tables.sessions.loc[1, "new_t2_clinic"] = 60.0
+    tables.volumes_mm3.loc[1, "Left-Thalamus"] *= 0.9
+    row = rows_of(analyse(assemble(tables, FEW), FEW), "lme_newT2.tsv")["Thalamus", "A"]
+    assert row["p_without"] < 0.001
+    assert f"rests much on sub-001 (without: {say_number(row['beta_without'])}, p < 0.001)" in str(row["warning"])
+    assert "decided by" not in str(row["warning"])
+
+
+def test_the_flag_of_the_reference_reaches_the_difference() -> None:
+    """A reference with one person who bears lesions has no slope without, and so there is no difference."""
+    tables = make_tables({"A": 12, "B": 12})
+    first = tables.persons.index[tables.persons["group"] == "A"]
+    tables.sessions.loc[tables.sessions["participant_id"].isin(first), "new_t2_clinic"] = 0.0
+    tables.sessions.loc[1, "new_t2_clinic"] = 3.0
+    rows = rows_of(analyse(assemble(tables, FEW), FEW), "lme_newT2.tsv")
+    person = tables.sessions.loc[1, "participant_id"]
+    assert f"decided by {person} (without: none can be estimated)" in str(rows["Thalamus", "A"]["warning"])
+    other = rows["Thalamus", "B"]
+    assert f"difference decided by {person} of A (without: none can be estimated)" in str(other["warning"])
+    assert other["difference_without"] == person
+    assert np.isnan(other["p_interaction_without"])
 
 
 def test_unequal_variances_are_warned_of() -> None:
@@ -184,7 +216,7 @@ def test_levels_find_the_planted_effect_of_lesions_seen_so_far() -> None:
     for group, truth in (("A", -0.01), ("B", 0.0)):
         row = rows["new_t2", "Thalamus", group]
         assert abs(row["beta"] - truth) < 3.0 * row["se"]
-    assert rows["new_t2", "Thalamus", "A"]["covariates"] == "age, male"
+    assert rows["new_t2", "Thalamus", "A"]["covariates"] == "age, sex"
     assert rows["new_t2", "Thalamus", "B"]["p_interaction"] < 1e-6
 
 

@@ -13,11 +13,8 @@ from bids_msvol.group.analyses.rates import (
     brain_rates,
     cord_rates,
     fit_slopes,
-    person_covariates,
-    say_some,
     scale_slopes,
     thickness_rates,
-    usable_covariates,
 )
 from bids_msvol.group.assemble import assemble
 from bids_msvol.group.plan import Plan
@@ -32,7 +29,7 @@ def test_slopes_are_those_of_polyfit() -> None:
     years = pd.Series([0.0, 0.9, 2.1, 3.0, 0.1, 1.0, 2.4, 0.0, 1.7])
     values = pd.DataFrame(rng.normal(size=(9, 2)), columns=["x", "y"])
     values.loc[1, "y"] = np.nan
-    slope, count, span, error = fit_slopes(values, persons, years, pd.Index(["a", "b", "c", "d"]))
+    slope, count, span, error, spread = fit_slopes(values, persons, years, pd.Index(["a", "b", "c", "d"]))
     for name in ("a", "b", "c"):
         for column in values:
             use = (persons == name) & values[column].notna()
@@ -40,6 +37,7 @@ def test_slopes_are_those_of_polyfit() -> None:
             assert slope.loc[name, column] == pytest.approx(line[0])
             assert count.loc[name, column] == use.sum()
             assert span.loc[name, column] == pytest.approx(np.ptp(years[use]))
+            assert spread.loc[name, column] == pytest.approx(float(np.sum((years[use] - years[use].mean()) ** 2)))
             rest = values.loc[use, column] - np.polyval(line, years[use])
             assert error.loc[name, column] == pytest.approx(float(np.sum(rest**2)), abs=1e-12)
     assert np.isnan(slope.loc["d", "x"])
@@ -117,18 +115,3 @@ def test_scales_come_from_visits_else_from_sessions() -> None:
     sessions = study.sessions.assign(edss=study.sessions["days"] / 365.25 * 0.5)
     slopes = scale_slopes(replace(study, visits=visits, sessions=sessions), "edss")
     assert slopes.to_numpy() == pytest.approx([1.0, 0.5])
-
-
-def test_covariates_most_lack_are_not_used() -> None:
-    """Known for too few, or the same for all: not adjusted for."""
-    study = make_study({"A": 20})
-    covariates = person_covariates(study).assign(disease_duration=np.nan)
-    covariates["sex[M]"] = 1.0
-    assert usable_covariates(covariates) == ["age"]
-    assert usable_covariates(covariates.iloc[:0]) == []
-
-
-def test_long_lists_are_cut() -> None:
-    """A sentence names six and says how many more there are; seven are named in full."""
-    assert say_some(list("abcdefgh")) == "a, b, c, d, e, f and 2 more"
-    assert say_some(list("abcdefg")).endswith("f and g")

@@ -10,9 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bids_msvol.group.analyses.endpoints import find_endpoints
+from bids_msvol.clinical.events import Event, History
+from bids_msvol.demo.cohort_making import make_cohort
+from bids_msvol.group.analyses import disease_activity
 from bids_msvol.group.analyses.follow_up import follow_up
 from bids_msvol.group.analyses.time_to_event import MOST_STEPS, analyse
+from bids_msvol.group.analyses.time_to_event_endpoints import find_endpoints
+from bids_msvol.group.analyses.time_to_event_tables import FEWEST_AT_RISK
+from bids_msvol.group.analyses.time_to_event_waves import place_intervals, to_wave, usual_months
 from bids_msvol.group.assemble import assemble
 from bids_msvol.group.figures.drawing import to_svg
 from bids_msvol.group.plan import Plan
@@ -90,6 +95,123 @@ def test_a_planted_hazard_ratio_is_found() -> None:
         assert "proportional hazards: chi2(1)" in row["assumptions"]
     assert rows["worsening", "log-rank"]["p"] < 0.001
     assert rows["worsening", "log-rank"]["df"] == 1
+
+
+def scattered(groups, *, years=(0.0, 1.0, 2.0), days=20.0, seed=4):  # type: ignore[no-untyped-def]
+    """Return tables whose scans, and the visits with them, come so many days (standard deviation) early or late."""
+    tables = make_tables(groups, years=years, seed=seed)
+    late = np.random.default_rng(seed).normal(0.0, days, len(tables.sessions)).round()
+    moved = tables.sessions["days"] + np.where(tables.sessions["days"] > 0, late, 0.0)
+    sessions = tables.sessions.assign(days=moved)
+    visits = sessions[["participant_id", "days", "edss", "sdmt", "nhpt", "t25fw", "pasat"]]
+    return replace(tables, sessions=sessions, visits=visits)
+
+
+def year_one_shares(study):  # type: ignore[no-untyped-def]
+    """Return by group the share with NEDA-3 in year 1 by the analysis of disease activity, and by Kaplan-Meier."""
+    neda = rows_of(disease_activity.analyse(study, Plan()), "neda.tsv")
+    shares = {row["group"]: row["share_neda3"] for row in neda if row["year"] == "1"}
+    times = rows_of(analyse(study, Plan()), "time_to_event.tsv")
+    return shares, {row["group"]: row["survival_1y"] for row in times if row["endpoint"] == "neda3"}
+
+
+@pytest.mark.parametrize("years", [(0.0, 1.0), (0.0, 1.0, 2.0)])
+def test_scattered_scans_do_not_bend_the_curve(years) -> None:  # type: ignore[no-untyped-def]
+    """Everybody is scanned at every year: loss of NEDA-3 at 1 year is one less the share of NEDA-3 in year 1.
+
+    On their own days those without event leave between the events of the same wave, and the curve falls too far.
+    """
+    shares, survival = year_one_shares(assemble(scattered({"A": 90, "B": 60}, years=years), Plan()))
+    assert set(shares) == {"A", "B"}
+    assert all(0.2 < share < 0.9 for share in shares.values())
+    assert survival == pytest.approx(shares)
+
+
+@pytest.mark.parametrize("name", ["cord", "treatment"])
+def test_simulated_studies_have_one_share_in_year_one(name) -> None:  # type: ignore[no-untyped-def]
+    """As `neda.tsv` says, also where some have no scan at the baseline and where scans were missed."""
+    shares, survival = year_one_shares(assemble(make_cohort(name).tables, Plan()))
+    assert survival == pytest.approx(shares)
+
+
+def test_one_wave_has_one_time_and_its_events_come_first() -> None:
+    """Times of scans and visits are whole waves: 12 months for lesions, 6 for worsening; relapses keep their days."""
+    study = assemble(make_cohort("cord").tables, Plan())
+    found = {one.name: one for one in find_endpoints(study, Plan(), follow_up(study))}
+    assert (found["lesion"].months, found["neda3"].months) == (12, 12)
+    assert (found["worsening"].months, found["pira"].months, found["relapse"].months) == (6, 6, None)
+    assert set(found["neda3"].times["years"]) == {1.0}
+    assert set(found["worsening"].times["years"]) <= {0.5, 1.0, 1.5, 2.0}
+    assert found["relapse"].times["years"].nunique() > 50
+    text = " ".join(analyse(study, Plan()).methods)
+    assert "EDSS worsening and PIRA on the nearest multiple of 6 months" in text
+    assert "discrete waves" in text
+
+
+def test_planned_visits_are_estimated_and_their_times_equal() -> None:
+    """Half a year is 6 months however it scatters, 5 months are taken as 4 or 6; a year is exactly 1."""
+    assert usual_months(np.array([163.0, 184.0, 190.0, 388.0])) == 6
+    assert usual_months(np.array([91.0, 84.0, 95.0])) == 3
+    assert usual_months(np.array([740.0])) == 24
+    assert usual_months(np.empty(0)) == 12
+    assert to_wave(np.array([10.0, 150.0, 274.0, 350.0, 380.0]), 6).tolist() == [0.5, 0.5, 1.0, 1.0, 1.0]
+    assert to_wave(np.array([365.0, 730.0, 1096.0]), 4).tolist() == [1.0, 2.0, 3.0]
+
+
+def test_intervals_of_other_lengths_are_placed_by_their_end() -> None:
+    """Over two missed years the end counts, not the middle; who starts at year 1 does not start at the baseline."""
+    intervals = pd.DataFrame(
+        {
+            "participant_id": ["a", "a", "b", "c", "c", "d"],
+            "start_day": [0.0, 370.0, 20.0, 360.0, 720.0, 0.0],
+            "end_day": [370.0, 1100.0, 380.0, 720.0, 1100.0, 180.0],
+            "year": [1, 3, 1, 2, 3, 1],
+            "is_year": [True, False, True, True, True, False],
+        }
+    )
+    intervals["years"] = (intervals["end_day"] - intervals["start_day"]) / 365.25
+    placed, months = place_intervals(intervals, pd.Series(0.0, index=list("abcd")))
+    assert months == 12
+    assert placed["wave"].tolist() == [1.0, 3.0, 1.0, 2.0, 3.0, 1.0]
+    assert placed["from_baseline"].groupby(intervals["participant_id"]).first().tolist() == [True, True, False, True]
+
+
+def test_a_worsening_left_open_ends_follow_up_at_the_visit_before() -> None:
+    """At its own visit it is not known whether there was an event."""
+    study = make_study({"A": 1})
+    opened = Event("CDW", "PIRA", 730.0, 4.0, 0.0, 2.0, None, None, None, 0.0, True)
+    history = History((), opened, (0.0, 365.0, 730.0, 1096.0), 730.0, None)
+    found = find_endpoints(replace(study, histories={"sub-001": history}), Plan(), follow_up(study))
+    assert found[0].times[["years", "event"]].to_numpy().tolist() == [[1.0, False]]
+
+
+def test_nothing_is_said_where_fewer_than_five_are_at_risk() -> None:
+    """Group B has four persons: no share, no curve, a reason. A is followed for one year: nothing at two."""
+    analysis = analyse(assemble(scattered({"A": 30, "B": 4}, years=(0.0, 1.0)), Plan()), Plan())
+    rows = {row["group"]: row for row in rows_of(analysis, "time_to_event.tsv") if row["endpoint"] == "neda3"}
+    assert math.isnan(rows["B"]["survival_1y"])
+    assert "4 persons followed" in rows["B"]["warning"]
+    assert (rows["A"]["followed_years"], rows["A"]["survival_1y"] > 0.0) == (1.0, True)
+    assert math.isnan(rows["A"]["survival_2y"])
+    assert {row["group"] for row in rows_of(analysis, "km.tsv") if row["endpoint"] == "neda3"} == {"A"}
+    assert min(row["n_at_risk"] for row in rows_of(analysis, "km.tsv")) >= FEWEST_AT_RISK
+    figure = next(figure for figure in analysis.figures if figure.name == "km_neda3")
+    assert "Not drawn, with fewer than 5 followed: B." in figure.caption
+
+
+def test_figures_keep_the_legend_off_the_curves() -> None:
+    """It stands right of the panel; of four groups no intervals are drawn, and the caption says so."""
+    study = assemble(make_cohort("cord").tables, Plan())
+    for made in analyse(study, Plan()).figures:
+        assert "intervals of 4 curves would cover one another" in made.caption
+        assert "95 %" not in made.caption
+        figure = made.draw()
+        to_svg(figure)
+        panel = figure.axes[0]
+        legend = panel.get_legend()
+        assert legend is not None
+        assert legend.get_window_extent().x0 >= panel.get_window_extent().x1
+        assert not panel.collections
 
 
 def test_shares_at_anniversaries_count_the_visits_of_the_anniversary() -> None:

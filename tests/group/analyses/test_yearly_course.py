@@ -14,7 +14,7 @@ from scipy import stats
 
 from bids_msvol.bids.tabular import format_value
 from bids_msvol.group.analyses.yearly_course import NAME, TABLES, analyse, rate_interval
-from bids_msvol.group.analyses.yearly_values import take_years
+from bids_msvol.group.analyses.yearly_course_values import take_years
 from bids_msvol.group.assemble import assemble
 from bids_msvol.group.figures.drawing import to_svg
 from bids_msvol.group.plan import ANALYSES, Plan
