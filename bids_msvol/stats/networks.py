@@ -395,7 +395,6 @@ def _statistics(
 
 def _ranks(r: Floats) -> NDArray[np.intp]:
     """Rank (draw, edge) of |r|, 0 for the strongest."""
-    order = np.argsort(-np.abs(r), axis=1, kind="stable")
-    ranks = np.empty_like(order)
+    ranks = np.empty_like(order := np.argsort(-np.abs(r), axis=1, kind="stable"))
     np.put_along_axis(ranks, order, np.arange(r.shape[1])[None, :], axis=1)
     return ranks
