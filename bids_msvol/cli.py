@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _finish(RunResult(error.exit_code, where + " ".join(error.problem.split())))
     except KeyboardInterrupt as interrupt:
         number = signal.Signals(interrupt.args[0] if interrupt.args else signal.SIGINT)
-        sentence = f"stopped by {number.name}; the same call resumes from the finished steps"
+        sentence = f"stopped by {number.name}; the same call goes on from finished participants, the group level begins anew"
         return _finish(RunResult(ExitCode.FAILED, sentence), code=_SIGNAL_BASE + number)
     except Exception as error:
         traceback.print_exc()
@@ -70,6 +70,8 @@ def _run_levels(config: Config, terminal: TerminalHandler) -> RunResult:
         print(result.details)
     group = run_group_level(config)
     code = result.exit_code or group.exit_code
+    if group.see is not None and result.see is not None:
+        print(f"the group level failed as well: see {group.see}")
     return RunResult(code, f"{result.sentence}; {group.sentence}", group.details, result.see or group.see)
 
 

@@ -74,12 +74,6 @@ def say_decisive(cooks: NDArray[np.float64], persons: Sequence[object] | NDArray
     return f"{DECIDED_BY}{persons[worst]} (Cook's distance {size}, above {COOK_SEVERE:g}){more}"
 
 
-def deciding_person(row: Mapping[str, object]) -> str:
-    """Return the person that a row's warning says decides its result; empty if none does."""
-    parts = str(row.get("warning", "")).split(DECIDED_BY)
-    return parts[1].split(" ")[0] if len(parts) > 1 else ""
-
-
 def say_few(counts: Mapping[str, int], groups: Iterable[str]) -> list[str]:
     """Return a warning for each of these groups with few persons."""
     return [f"only {counts[name]} persons in {name}" for name in groups if counts[name] < FEW_PERSONS]

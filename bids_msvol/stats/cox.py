@@ -149,7 +149,7 @@ def fit_cox(times: ArrayLike, events: ArrayLike, columns: Mapping[str, ArrayLike
         information = by_event.sum(axis=0)
         if np.abs(beta).max() > LARGEST_EFFECT:
             break
-        if settled and np.linalg.cond(information) < 1e10 and np.diag(information).min() > 1e-6:
+        if settled and np.linalg.cond(information) < 1e10 and np.linalg.eigvalsh(information).min() > 1e-6:
             covariance = np.linalg.inv(information)
             return CoxModel(
                 names=design.names,

@@ -229,10 +229,8 @@ def compare_pair(
         Shares of all edges, for the comparison at equal density.
     permutations
         How many are drawn.
-    rng
-        Where chance comes from.
-    rate
-        False discovery rate below which an edge counts as found.
+    rng, rate
+        Where chance comes from; the false discovery rate below which an edge counts as found.
 
     Raises
     ------

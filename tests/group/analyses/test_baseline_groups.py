@@ -286,8 +286,6 @@ def test_effect_sizes_and_chance_imbalance() -> None:
     assert both["Welch analysis of variance"] == pytest.approx(both["Analysis of variance"])
     pair = one_test(analysis, "age", "Welch t")
     assert pair["smd_lo"] < pair["smd"] < pair["smd_hi"]
-    assert pair["smd_hi"] - pair["smd"] == pytest.approx(
-        1.959964 * np.sqrt(24 / 144 + pair["smd"] ** 2 / 48), rel=1e-5
-    )
+    assert pair["smd_hi"] - pair["smd"] == pytest.approx(1.959964 * np.sqrt(24 / 144 + pair["smd"] ** 2 / 48), rel=1e-5)
     (said,) = [text for text in analysis.limits if "exceeds 0.25" in text]
     assert "chance alone would give" in said
