@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _finish(RunResult(error.exit_code, where + " ".join(error.problem.split())))
     except KeyboardInterrupt as interrupt:
         number = signal.Signals(interrupt.args[0] if interrupt.args else signal.SIGINT)
-        sentence = f"stopped by {number.name}; the same call goes on from finished participants, the group level begins anew"
+        sentence = f"stopped by {number.name}; the same call goes on from what is finished, the group level begins anew"
         return _finish(RunResult(ExitCode.FAILED, sentence), code=_SIGNAL_BASE + number)
     except Exception as error:
         traceback.print_exc()

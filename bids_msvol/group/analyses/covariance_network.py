@@ -336,7 +336,7 @@ def _figures(
             f"Below the diagonal: r{differences if compared else ''}",
         ),
     )
-    return (circle, matrix)
+    return (*((circle,) if circles else ()), *((matrix,) if matrices else ()))
 
 
 def _circle(
