@@ -51,11 +51,12 @@ class Study:
         ``n_prior_dmt``, ``education_years``, ``etiv_mm3`` (median of the sessions), ``is_control``.
     sessions
         One row a session, numbered, by person and then day: ``participant_id``, ``session_id``, ``days``, ``years``
-        (since the person's first session), ``year`` (the nearest whole number of these), ``age``,
+        (since the person's baseline; below 0 before it), ``year`` (the nearest whole number of these), ``age``,
         ``disease_duration``, ``edss``, ``sdmt``, ``nhpt``, ``t25fw``, ``pasat``, ``rnfl_um``, ``gcipl_um`` (mean of the
         eyes without optic neuritis), ``new_t2``, ``enlarging_t2``, ``gd``, ``t2_count``, ``lesion_volume_mm3``,
         ``etiv_mm3`` (the person's), ``has_scan`` (whether it has volumes or cord areas that may be used),
-        ``excluded_because`` (text, empty if it is not). Counts are floats.
+        ``excluded_because`` (text, empty if it is not). Counts are floats. A person who was not seen at the baseline
+        has a session of that day, called ``baseline``, on which nothing was measured.
     volumes_mm3
         One row a session with usable volumes, by the number of the session; one column for each row of the tables of
         volumes (``Left-Thalamus``, ``WholeBrain``) and each region of `bids_msvol.group.regions`.
@@ -65,13 +66,13 @@ class Study:
     thickness_mm
         One row a session with cortical thickness: ``lh``, ``rh`` and ``mean``, and regions where given.
     intervals
-        One row for each two consecutive sessions of a person, numbered: ``participant_id``, ``from_row``, ``to_row``
-        (numbers of the sessions), ``session_id_from``, ``session_id_to``, ``start_day``, ``end_day``, ``years``,
-        ``year`` (in which one since the person's first session, from 1, its middle lies), ``is_year`` (whether it
-        counts as a year), ``relapses`` (number that began in it), ``edss_from``, ``edss_to``, ``new_t2``,
-        ``enlarging_t2``, ``gd`` (at its end or start, as the plan says), and truth values or ``None``: ``no_relapse``,
-        ``no_worsening``, ``no_new_t2``, ``no_enlarging_t2``, ``no_gd``, ``no_brain_loss``, ``neda3``, ``neda4``;
-        ``brain_pct_per_year``.
+        One row for each interval from scan to scan of a person (see `bids_msvol.group.intervals`), numbered:
+        ``participant_id``, ``from_row``, ``to_row`` (numbers of the sessions), ``session_id_from``, ``session_id_to``,
+        ``start_day``, ``end_day``, ``years``, ``year`` (in which one since the person's baseline, from 1, its middle
+        lies), ``is_year`` (whether it counts as a year), ``relapses`` (number that began in it), ``edss_from``,
+        ``edss_to``, ``new_t2``, ``enlarging_t2``, ``gd`` (at its end or start, as the plan says), and truth values or
+        ``None``: ``no_relapse``, ``no_worsening``, ``no_new_t2``, ``no_enlarging_t2``, ``no_gd``, ``no_brain_loss``,
+        ``neda3``, ``neda4``; ``brain_pct_per_year``.
     measured_change_mm3
         Change measured from pairs of images: one row a pair, by ``(from_row, to_row)``, columns as ``volumes_mm3``;
         ``None`` if change is the difference of volumes.
