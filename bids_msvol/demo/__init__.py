@@ -11,4 +11,8 @@ scans by :mod:`neck_drawing` with the bones of :mod:`vertebrae`, and scanned alo
 Once they are measured, ``python -m bids_msvol.demo.recovered`` sets the truth beside what was found: :mod:`known` reads
 it back, :mod:`recovery`, :mod:`lesion_recovery`, :mod:`activity_recovery` and :mod:`cord_recovery` compare,
 :mod:`recovered` and :mod:`recovery_text` show it.
+
+A whole cohort without images, ``python -m bids_msvol.demo.cohort``: :mod:`cohort_shapes` says what is planted,
+:mod:`cohort_making` draws people, courses and volumes, :mod:`cohort_files` and :mod:`cohort_derivatives` write them as
+the clinic and the participant level would.
 """
