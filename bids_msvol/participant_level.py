@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bids_msvol.bids.folders import check_folders, check_output_space, make_output_dir, work_space_shortage
-from bids_msvol.bids.given import KNOWN
+from bids_msvol.bids.given import KNOWN, KNOWN_OF_GROUP
 from bids_msvol.bids.load import finished_participants
 from bids_msvol.config import Config, default_work_dir, participant_work_dir
 from bids_msvol.configfile import to_toml
@@ -163,7 +163,8 @@ def _measurement_tasks(config: Config) -> tuple[list[Task], dict[str, int], list
     make_output_dir(config)
     validate_dataset(config)
     OutputDataset.create(config)
-    unknown = [name for name in config.derivatives if name not in KNOWN]
+    later = KNOWN_OF_GROUP if "group" in config.levels else ()
+    unknown = [name for name in config.derivatives if name not in (*KNOWN, *later)]
     if unknown:
         _logger.warning("this version reads the derivatives %s; not used: %s", ", ".join(KNOWN), ", ".join(unknown))
     need_gb = participant_memory_gb(config.resolution_mm)
