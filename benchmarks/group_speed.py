@@ -31,7 +31,7 @@ def run(options: Options) -> Findings:
         claim=f"The whole group level of {persons} people with four sessions: reading, all analyses, tables, figures, "
         "report.",
         data=f"Simulated tables of {persons} people (`python -m bids_msvol.demo.cohort --shape large`), as the "
-        "participant level writes them.",
+        "participant level writes them",
         tables=(
             Table(
                 ("figure", "value", "target", "verdict"),
