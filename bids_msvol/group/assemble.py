@@ -60,11 +60,11 @@ def assemble(tables: StudyTables, plan: Plan, *, leave_out_flagged: bool = False
     flow = count_flow(tables, reasons)
     sessions, baseline_days, baseline_notes = find_baselines(sessions, tables, plan)
     reasons = reasons.reindex(sessions.index).fillna("")
-    volumes = _with_regions(tables.volumes_mm3)
+    every_volume = _with_regions(tables.volumes_mm3)
     usable = reasons.index[reasons == ""]
     volumes, cord, thickness = (
         frame.loc[frame.index.intersection(usable, sort=False)]
-        for frame in (volumes, tables.cord_mm2, tables.thickness_mm)
+        for frame in (every_volume, tables.cord_mm2, tables.thickness_mm)
     )
     sessions, lesion_source = choose_counts(sessions, plan.activity.lesion_source)
     sessions, notes = _with_times(sessions, baseline_days, tables)
@@ -77,7 +77,7 @@ def assemble(tables: StudyTables, plan: Plan, *, leave_out_flagged: bool = False
     )
     group, group_name = make_groups(persons, pd.Index(sessions.loc[measured, "participant_id"]), plan.groups)
     persons = persons.assign(group=group, is_control=find_controls(tables.persons, plan.groups))
-    changes, change_source, change_notes = _choose_change(tables, usable, plan)
+    changes, change_source, change_notes = _choose_change(tables, every_volume, usable, plan)
     histories = find_histories(tables.visits, tables.relapses, plan, "edss")
     study = Study(
         persons=persons,
@@ -152,7 +152,7 @@ def _with_etiv(persons: pd.DataFrame, sessions: pd.DataFrame) -> tuple[pd.DataFr
 
 
 def _choose_change(
-    tables: StudyTables, usable: pd.Index[Any], plan: Plan
+    tables: StudyTables, volumes: pd.DataFrame, usable: pd.Index[Any], plan: Plan
 ) -> tuple[tuple[pd.DataFrame | None, pd.DataFrame | None], str, list[str]]:
     """Return change in mm3 and per cent, where it comes from, and who has none."""
     wanted = plan.intervals.change
@@ -167,7 +167,7 @@ def _choose_change(
     every_pair = _with_regions(tables.change_mm3)
     pairs = every_pair.index
     allowed = np.isin(pairs.get_level_values(0), usable) & np.isin(pairs.get_level_values(1), usable)
-    change_pct = _percent(every_pair[allowed], tables.change_pct[allowed], _with_regions(tables.volumes_mm3))
+    change_pct = _percent(every_pair[allowed], tables.change_pct[allowed], volumes)
     return (
         (every_pair[allowed], change_pct),
         "Change was measured from pairs of images.",

@@ -38,6 +38,12 @@ def treatment_start(tables: StudyTables) -> pd.Series[float]:
     return own_start.combine_first(starts)
 
 
+def before_new_baseline(sessions: pd.DataFrame, start: pd.Series[float], plan: Plan) -> pd.Series[bool]:
+    """Return whether each session is sooner after the start of treatment than ``rebaseline_days`` allows."""
+    of_session = start.reindex(sessions["participant_id"]).set_axis(sessions.index)
+    return sessions["days"] < of_session + plan.intervals.rebaseline_days
+
+
 def find_baselines(
     sessions: pd.DataFrame, tables: StudyTables, plan: Plan
 ) -> tuple[pd.DataFrame, pd.Series[float], list[str]]:
@@ -58,9 +64,7 @@ def find_baselines(
     start = treatment_start(tables)
     first = sessions.groupby("participant_id")["days"].min()
     if plan.intervals.rebaseline_days >= 0:
-        early = sessions["days"] < start.reindex(sessions["participant_id"]).set_axis(sessions.index) + (
-            plan.intervals.rebaseline_days
-        )
+        early = before_new_baseline(sessions, start, plan)
         unknown = sorted(set(sessions["participant_id"]) - set(start.index))
         said = f"The start of treatment of {len(unknown)} persons is not known: all their scans count."
         return sessions, sessions[~early].groupby("participant_id")["days"].min(), [said] if unknown else []

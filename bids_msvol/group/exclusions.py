@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bids_msvol.group.baseline import treatment_start
+from bids_msvol.group.baseline import before_new_baseline, treatment_start
 from bids_msvol.group.conditions import meets, parse_condition
+from bids_msvol.group.courses import relapse_days
+from bids_msvol.group.lesion_counts import choose_counts
 from bids_msvol.group.study import FlowStep
 
 if TYPE_CHECKING:
@@ -49,8 +51,7 @@ def find_exclusions(tables: StudyTables, plan: Plan, *, leave_out_flagged: bool)
     if washout > 0:
         add(days_since_steroids(tables) < washout, f"scanned less than {washout:g} days after steroids")
     if plan.intervals.rebaseline_days >= 0:
-        start = treatment_start(tables).reindex(sessions["participant_id"]).set_axis(sessions.index)
-        early = sessions["days"] < start + plan.intervals.rebaseline_days
+        early = before_new_baseline(sessions, treatment_start(tables), plan)
         add(early, f"before the new baseline, {plan.intervals.rebaseline_days:g} days after the start of treatment")
     if leave_out_flagged:
         for text in plan.exclusions.exclude_if:
@@ -60,8 +61,6 @@ def find_exclusions(tables: StudyTables, plan: Plan, *, leave_out_flagged: bool)
 
 def derived(sessions: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     """Return sessions with the lesion counts that the plan chooses under their plain names."""
-    from bids_msvol.group.lesion_counts import choose_counts
-
     return choose_counts(sessions, plan.activity.lesion_source)[0]
 
 
@@ -121,8 +120,7 @@ def days_since_steroids(tables: StudyTables) -> pd.Series[float]:
     since = sessions["steroid_days_before"].astype(float).copy()
     if tables.relapses is None or "steroids" not in tables.relapses:
         return since
-    treated = tables.relapses[tables.relapses["steroids"].fillna(False).astype(bool)].dropna(subset="days")
-    onsets = {name: np.sort(rows["days"].to_numpy(dtype=float)) for name, rows in treated.groupby("participant_id")}
+    onsets = relapse_days(tables.relapses[tables.relapses["steroids"].fillna(False).astype(bool)]) or {}
     for row, name, day in zip(sessions.index, sessions["participant_id"], sessions["days"], strict=True):
         if np.isnan(since[row]) and name in onsets and not np.isnan(day):
             earlier = onsets[name][onsets[name] <= day]

@@ -18,10 +18,9 @@ from bids_msvol.stats.estimates import (
     Estimate,
     JointTest,
     check_level,
-    contrast_weights,
+    estimate_contrast,
     f_test,
-    independent_parts,
-    t_estimate,
+    joint_parts,
 )
 
 STEPS = 100
@@ -112,15 +111,11 @@ class CountModel:
 
     def estimate(self, contrast: Contrast, level: float = CONFIDENCE) -> Estimate:
         """Return a coefficient or contrast, a logarithm of a ratio of rates, tested against zero."""
-        weights = contrast_weights(contrast, self.names)
-        se = math.sqrt(float(weights @ self.covariance @ weights))
-        return t_estimate(float(weights @ self.beta), se, self.df, level)
+        return estimate_contrast(contrast, self.names, self.beta, self.covariance, self.df, level)
 
     def joint_test(self, contrasts: Sequence[Contrast]) -> JointTest:
         """Return the F test of several contrasts together; its second degrees of freedom may be infinite."""
-        weights = np.vstack([contrast_weights(contrast, self.names) for contrast in contrasts])
-        parts, variances = independent_parts(weights, self.covariance)
-        f = float(((parts @ self.beta) ** 2 / variances).mean())
+        f, parts, _ = joint_parts(contrasts, self.names, self.beta, self.covariance)
         if math.isinf(self.df):
             return JointTest(f, float(len(parts)), self.df, float(special.chdtrc(len(parts), f * len(parts))))
         return f_test(f, len(parts), self.df)

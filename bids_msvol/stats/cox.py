@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bids_msvol.stats.design import check_vector, make_design
-from bids_msvol.stats.estimates import CONFIDENCE, Contrast, Estimate, contrast_weights, t_estimate
+from bids_msvol.stats.estimates import CONFIDENCE, Contrast, Estimate, estimate_contrast
 from bids_msvol.stats.survival import ChiSquare, KaplanMeier, check_times, chi_square, kaplan_meier
 
 STEPS = 50
@@ -63,9 +63,7 @@ class CoxModel:
 
     def estimate(self, contrast: Contrast, level: float = CONFIDENCE) -> Estimate:
         """Return the logarithm of a hazard ratio with its Wald test (normal distribution)."""
-        weights = contrast_weights(contrast, self.names)
-        se = math.sqrt(float(weights @ self.covariance @ weights))
-        return t_estimate(float(weights @ self.beta), se, math.inf, level)
+        return estimate_contrast(contrast, self.names, self.beta, self.covariance, math.inf, level)
 
     def likelihood_ratio(self) -> ChiSquare:
         """Return the likelihood ratio test of all columns together."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -117,6 +117,55 @@ def contrast_weights(contrast: Contrast, names: Sequence[str]) -> NDArray[np.flo
     if not np.isfinite(weights).all() or not weights.any():
         raise ValueError("a contrast needs finite weights, not all of them zero")
     return weights
+
+
+def estimate_contrast(
+    contrast: Contrast,
+    names: Sequence[str],
+    beta: NDArray[np.float64],
+    covariance: NDArray[np.float64],
+    df: float | Callable[[NDArray[np.float64], float], float],
+    level: float = CONFIDENCE,
+) -> Estimate:
+    """Estimate and test a weighted sum of the coefficients of any model.
+
+    Parameters
+    ----------
+    contrast
+        Weights by name, such as ``{"x": 1, "x:group": 1}``, or one for each coefficient.
+    names, beta, covariance
+        Of the coefficients.
+    df
+        Degrees of freedom, or what gives them for weights and the variance of the sum.
+    level
+        Of the confidence interval.
+
+    Raises
+    ------
+    ValueError
+        If the weights do not fit the model.
+    """
+    weights = contrast_weights(contrast, names)
+    variance = float(weights @ covariance @ weights)
+    freedom = df(weights, variance) if callable(df) else df
+    return t_estimate(float(weights @ beta), float(np.sqrt(variance)), freedom, level)
+
+
+def joint_parts(
+    contrasts: Sequence[Contrast], names: Sequence[str], beta: NDArray[np.float64], covariance: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    """Return the F statistic of several contrasts together, their uncorrelated parts and the variance of each.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or one does not fit the model.
+    """
+    if not contrasts:
+        raise ValueError("a joint test needs at least one contrast")
+    weights = np.array([contrast_weights(contrast, names) for contrast in contrasts])
+    parts, variances = independent_parts(weights, covariance)
+    return float(np.mean((parts @ beta) ** 2 / variances)), parts, variances
 
 
 def independent_parts(

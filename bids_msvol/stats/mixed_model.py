@@ -17,10 +17,9 @@ from bids_msvol.stats.estimates import (
     Estimate,
     JointTest,
     check_level,
-    contrast_weights,
+    estimate_contrast,
     f_test,
-    independent_parts,
-    t_estimate,
+    joint_parts,
 )
 from bids_msvol.stats.variance_ratio import Method, Moments, best_ratio, gather_moments, profile
 
@@ -132,10 +131,8 @@ class MixedFit:
         ValueError
             If the weights do not fit the model.
         """
-        weights = contrast_weights(contrast, self.names)
-        variance = float(weights @ self.covariance @ weights)
-        df = self.uncertainty.degrees_of_freedom(weights, variance)
-        return t_estimate(float(weights @ self.beta), float(np.sqrt(variance)), df, self.level)
+        freedom = self.uncertainty.degrees_of_freedom
+        return estimate_contrast(contrast, self.names, self.beta, self.covariance, freedom, self.level)
 
     def joint_test(self, contrasts: Sequence[Contrast]) -> JointTest:
         """Test several contrasts together.
@@ -156,15 +153,11 @@ class MixedFit:
         1996, Journal of Statistical Computation and Simulation 54:363-378). The parts depend on how the contrasts are
         scaled, so unless the data are balanced these degrees of freedom do too, here as in lmerTest.
         """
-        if not contrasts:
-            raise ValueError("a joint test needs at least one contrast")
-        weights = np.array([contrast_weights(contrast, self.names) for contrast in contrasts])
-        parts, variances = independent_parts(weights, self.covariance)
+        f, parts, variances = joint_parts(contrasts, self.names, self.beta, self.covariance)
         each = [
             self.uncertainty.degrees_of_freedom(part, float(variance))
             for part, variance in zip(parts, variances, strict=True)
         ]
-        f = float(np.mean((parts @ self.beta) ** 2 / variances))
         return f_test(f, len(parts), _combined_degrees_of_freedom(np.array(each)))
 
 

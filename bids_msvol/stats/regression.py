@@ -17,9 +17,9 @@ from bids_msvol.stats.estimates import (
     Estimate,
     JointTest,
     check_level,
-    contrast_weights,
+    estimate_contrast,
     f_test,
-    independent_parts,
+    joint_parts,
     t_estimate,
 )
 
@@ -107,9 +107,7 @@ class LinearFit:
         ValueError
             If the weights do not fit the model.
         """
-        weights = contrast_weights(contrast, self.names)
-        se = float(np.sqrt(weights @ self.covariance @ weights))
-        return t_estimate(float(weights @ self.beta), se, self.df, self.level)
+        return estimate_contrast(contrast, self.names, self.beta, self.covariance, self.df, self.level)
 
     def joint_test(self, contrasts: Sequence[Contrast]) -> JointTest:
         """Test several contrasts together with an F test (Wald's, if the errors are HC3).
@@ -119,11 +117,8 @@ class LinearFit:
         ValueError
             If there are none, or one does not fit the model.
         """
-        if not contrasts:
-            raise ValueError("a joint test needs at least one contrast")
-        weights = np.array([contrast_weights(contrast, self.names) for contrast in contrasts])
-        parts, variances = independent_parts(weights, self.covariance)
-        return f_test(float(np.mean((parts @ self.beta) ** 2 / variances)), len(parts), self.df)
+        f, parts, _ = joint_parts(contrasts, self.names, self.beta, self.covariance)
+        return f_test(f, len(parts), self.df)
 
 
 @dataclass(frozen=True, eq=False)
